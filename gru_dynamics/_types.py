@@ -1,0 +1,35 @@
+"""Array aliases used in every signature: jaxtyping shapes over whatever float dtype the user runs in."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Key, Shaped
+
+Scalar: TypeAlias = Float[Array, ""]
+Vector: TypeAlias = Float[Array, " n"]
+Matrix: TypeAlias = Float[Array, "m n"]
+Activation: TypeAlias = Callable[[Array], Array]
+PRNGKey: TypeAlias = Key[Array, ""]
+ArrayTree: TypeAlias = Any
+Bounds: TypeAlias = tuple[Float[Array, " n"], Float[Array, " n"]]
+
+default_float = jax.dtypes.canonicalize_dtype
+
+__all__ = [
+    "Activation",
+    "Array",
+    "ArrayLike",
+    "ArrayTree",
+    "Bool",
+    "Bounds",
+    "Complex",
+    "Float",
+    "Int",
+    "Key",
+    "Matrix",
+    "PRNGKey",
+    "Scalar",
+    "Shaped",
+    "Vector",
+]

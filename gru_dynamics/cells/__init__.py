@@ -1,0 +1,13 @@
+"""Floor 2: one recurrent step, unbatched; weights in, state out."""
+
+from ._base import (
+    AbstractCell as AbstractCell,
+    AbstractGatedCell as AbstractGatedCell,
+    Linearisation as Linearisation,
+    autodiff_linearise as autodiff_linearise,
+)
+from ._elman import ElmanCell as ElmanCell
+from ._gru import GRUCell as GRUCell
+from ._init import Initializer as Initializer, glorot as glorot, orthogonal as orthogonal, uniform_fan as uniform_fan
+from ._lstm import LSTMCell as LSTMCell
+from ._stacked import StackedCell as StackedCell

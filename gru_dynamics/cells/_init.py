@@ -1,0 +1,44 @@
+"""Field-standard initialisations, as functions `(key, shape, dtype) -> array` for an (outputs, inputs) matrix."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax.numpy as jnp
+import jax.random as jr
+
+from .._types import Array, Float, PRNGKey
+
+Initializer: TypeAlias = Callable[[PRNGKey, tuple[int, int], jnp.dtype], Array]
+
+
+def glorot(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
+    """Uniform on `[-a, a]`, `a = sqrt(6 / (m + n))`, for a matrix of `shape = (m, n)`; keeps the forward and backward
+    variances about equal.
+
+    **Returns:** array of `shape`.
+
+    **Source:** Glorot & Bengio (2010), eq. 16.
+    """
+    limit = (6.0 / max(sum(shape), 1)) ** 0.5
+    return jr.uniform(key, shape, dtype, -limit, limit)
+
+
+def orthogonal(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
+    """Haar-random matrix of `shape = (m, n)` with orthonormal rows or columns, whichever are fewer.
+
+    **Returns:** array of `shape`.
+
+    **Source:** Saxe, McClelland, Ganguli (2014); Mezzadri (2007) for the sign correction of the QR factors.
+    """
+    return jr.orthogonal(key, max(shape), dtype=dtype)[: shape[0], : shape[1]]
+
+
+def uniform_fan(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
+    """Uniform on `[-1/sqrt(m), 1/sqrt(m)]` for a matrix of `shape = (m, n)`, m the number of hidden units.
+
+    **Returns:** array of `shape`.
+
+    **Source:** the default of `torch.nn.GRU` and `equinox.nn.GRUCell`.
+    """
+    limit = 1.0 / max(shape[0], 1) ** 0.5
+    return jr.uniform(key, shape, dtype, -limit, limit)
