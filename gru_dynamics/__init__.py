@@ -1,6 +1,6 @@
 """Gated recurrent networks as dynamical systems, in JAX."""
 
-from . import cells as cells, systems as systems
+from . import cells as cells, fixed_points as fixed_points, linalg as linalg, systems as systems
 from ._results import RESULTS as RESULTS
 from .cells import (
     AbstractCell as AbstractCell,
@@ -9,6 +9,19 @@ from .cells import (
     GRUCell as GRUCell,
     LSTMCell as LSTMCell,
     StackedCell as StackedCell,
+)
+from .fixed_points import (
+    ArrayGuesses as ArrayGuesses,
+    Completeness as Completeness,
+    FixedPoints as FixedPoints,
+    Kind as Kind,
+    LevenbergMarquardt as LevenbergMarquardt,
+    LinearSystem as LinearSystem,
+    TrajectoryGuesses as TrajectoryGuesses,
+    UniformGuesses as UniformGuesses,
+    find_fixed_points as find_fixed_points,
+    fixed_point as fixed_point,
+    linearise as linearise,
 )
 from .systems import (
     AbstractFlow as AbstractFlow,
