@@ -1,6 +1,12 @@
 """Gated recurrent networks as dynamical systems, in JAX."""
 
-from . import cells as cells, fixed_points as fixed_points, linalg as linalg, systems as systems
+from . import (
+    cells as cells,
+    fixed_points as fixed_points,
+    linalg as linalg,
+    systems as systems,
+    trajectories as trajectories,
+)
 from ._results import RESULTS as RESULTS
 from .cells import (
     AbstractCell as AbstractCell,
@@ -20,6 +26,7 @@ from .fixed_points import (
     TrajectoryGuesses as TrajectoryGuesses,
     UniformGuesses as UniformGuesses,
     find_fixed_points as find_fixed_points,
+    find_slow_points as find_slow_points,
     fixed_point as fixed_point,
     linearise as linearise,
 )
@@ -36,3 +43,4 @@ from .systems import (
     jacobian as jacobian,
     library as library,
 )
+from .trajectories import integrate as integrate, rollout as rollout

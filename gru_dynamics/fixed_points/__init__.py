@@ -11,4 +11,5 @@ from ._levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
 from ._linear import LinearSystem as LinearSystem, linearise as linearise
 from ._points import Completeness as Completeness, FixedPoints as FixedPoints, Kind as Kind
 from ._refine import fixed_point as fixed_point
+from ._slow import SlowKind as SlowKind, SlowPoints as SlowPoints, find_slow_points as find_slow_points
 from ._tolerances import PrecisionWarning as PrecisionWarning
