@@ -30,6 +30,11 @@ from .fixed_points import (
     fixed_point as fixed_point,
     linearise as linearise,
 )
+from .interop import (
+    WeightError as WeightError,
+    load_cell as load_cell,
+    save_cell as save_cell,
+)
 from .systems import (
     AbstractFlow as AbstractFlow,
     AbstractMap as AbstractMap,
