@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int
-from ..linalg import determinant, inverse
+from ..linalg import inverse_and_sign
 from ..systems import AbstractMap, AbstractSystem
 from ._levenberg_marquardt import clip, largest
 from ._points import Kind
@@ -37,7 +37,7 @@ def locate(system: AbstractSystem, point: Float[Array, " R"], max_steps: int = 1
         located, _, number = carry
         point = located.point
         r, J = system.residual(point), -system.residual_jacobian(point)
-        inverse_J = inverse(J)
+        inverse_J, det_sign = inverse_and_sign(J)
         trial = clip(point + inverse_J @ r, system.bounds)
         old, new = largest(r), largest(system.residual(trial))
         smallest = 1 / jnp.linalg.norm(inverse_J)
@@ -47,7 +47,7 @@ def locate(system: AbstractSystem, point: Float[Array, " R"], max_steps: int = 1
             jnp.minimum(new, old),
             jnp.where(jnp.isfinite(smallest), smallest, 0),
             jnp.linalg.norm(J),
-            jnp.sign(determinant(J)).astype(jnp.int32),
+            det_sign.astype(jnp.int32),
         )
         return judged, better, number + 1
 

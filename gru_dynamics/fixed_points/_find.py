@@ -14,10 +14,10 @@ from ..systems import AbstractSystem
 from ._classify import stability
 from ._guesses import AbstractGuesses, ArrayGuesses, float_dtype
 from ._levenberg_marquardt import LevenbergMarquardt, largest
-from ._linear import spectral_order
+from ._linear import sort_spectrum
 from ._points import Completeness, FixedPoints, Kind
 from ._refine import attach_gradient, freeze
-from ._rows import map_rows
+from ._rows import block_size, map_rows
 from ._search import Options, search
 from ._tolerances import degenerate_tolerance, is_double, merge_distance, residual_tolerance, warn_float32
 
@@ -44,7 +44,7 @@ def find_fixed_points(
     - `system`: any map or flow. Float64 is meant; float32 works with loose tolerances and says so once.
     - `guesses`: `UniformGuesses`, `TrajectoryGuesses`, or an array of resting states `(num, R)`. Any number: memory is
       that of one block of 4096.
-    - `key`: for guesses and reseeding.
+    - `key`: for the guesses; reseeding is a fixed sequence.
     - `method`: iteration and its tolerance.
     - `max_points`: K, rows of the result; by default `num`, but at most 1024 (fewer beyond 181 dimensions).
     - `max_reseeds`: blocks of extra guesses, each of `min(num, 4096)`.
@@ -81,8 +81,7 @@ def _find(
     distance: float | None,
 ) -> FixedPoints:
     frozen = freeze(system)
-    key_guess, key_search = jax.random.split(key)
-    start = jax.lax.stop_gradient(guesses(frozen, key_guess))
+    start = jax.lax.stop_gradient(guesses(frozen, key))
     num, size = start.shape
     if system.resting_size not in (None, size):
         raise ValueError(f"guesses have {size} components, but the system's resting state has {system.resting_size}")
@@ -91,7 +90,7 @@ def _find(
     capacity = min(num, 1024, max(64, 2**25 // size**2)) if max_points is None else max_points
     distance = merge_distance(dtype) if distance is None else distance
     options = Options(method, tolerance, distance, capacity, max_reseeds, min(num, 4096))
-    found = search(frozen, start, key_search, options)
+    found = search(frozen, start, options)
 
     located, used = found.located, found.used
     limit = degenerate_tolerance(dtype)
@@ -102,8 +101,7 @@ def _find(
     points = jax.vmap(functools.partial(attach_gradient, system))(located.point, used & ~singular)
     state = jax.vmap(system.lift)(points)
     values = _eigenvalues_of(jax.vmap(system.jacobian)(state), found.count)
-    ranks = jax.vmap(functools.partial(spectral_order, system))(jax.lax.stop_gradient(values))
-    values = jnp.take_along_axis(values, ranks, axis=1)
+    values = jax.vmap(functools.partial(sort_spectrum, system))(values)
     kind, unstable_dim, focus = jax.vmap(functools.partial(stability, system, tolerance=limit))(
         jax.lax.stop_gradient(values), singular
     )
@@ -113,13 +111,16 @@ def _find(
     checked = jnp.where(certain, Completeness.CONSISTENT, Completeness.INCOMPLETE)
     complete = Completeness.UNKNOWN if system.bounds is None else checked
 
-    finite = jnp.isfinite(jax.vmap(lambda point: largest(frozen.residual(point)))(start[: min(num, 64)]))
+    finite = jnp.isfinite(largest(frozen.residual(start[0])))
     result = RESULTS.where(found.overflow, RESULTS.max_points_reached, RESULTS.successful)
     result = RESULTS.where(found.count == 0, RESULTS.no_fixed_point, result)
-    result = RESULTS.where(jnp.any(finite), result, RESULTS.nonfinite_system)
+    result = RESULTS.where(finite | (found.count > 0), result, RESULTS.nonfinite_system)
 
     residual = jnp.where(used, located.residual, jnp.inf)
-    order = jnp.lexsort((jax.lax.stop_gradient(state[:, 0]), unstable_dim, ~used))
+    # One key for three: padding last, then unstable dimension, then the first coordinate squeezed into (-1, 1).
+    first = jax.lax.stop_gradient(state[:, 0])
+    rank = 2 * jnp.where(used, unstable_dim, state.shape[1] + 1).astype(dtype)
+    order = jnp.argsort(rank + first / (1 + jnp.abs(first)))
     sorted_rows = jax.tree.map(
         lambda rows: rows[order],
         (state, used, jnp.where(used, kind, Kind.NONE), unstable_dim, focus, values, residual, index, found.hits),
@@ -146,8 +147,10 @@ def _repeats(points: Float[Array, "K R"], singular: Bool[Array, " K"], distance:
 @jax.custom_jvp
 def _eigenvalues_of(jacobians: Float[Array, "K S S"], count: Int[Array, ""]) -> Complex[Array, "K S"]:
     """`eigenvalues` of the first `count` matrices; the loop has no reverse mode, the rule below has."""
-    size = jacobians.shape[-1]
-    return map_rows(eigenvalues, jacobians, count, jacobians.shape[0] if size <= 2 else 1)
+    num, size, _ = jacobians.shape
+    dtype = jnp.complex128 if jacobians.dtype == jnp.float64 else jnp.complex64
+    empty = jnp.zeros((num, size), dtype)
+    return map_rows(eigenvalues, jacobians, empty, jnp.zeros_like(count), count, block_size(size, num))
 
 
 @_eigenvalues_of.defjvp

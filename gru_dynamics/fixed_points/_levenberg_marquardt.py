@@ -1,6 +1,6 @@
 """One step of Levenberg-Marquardt on one lane."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ from .._types import Array, Bounds, Float, Scalar
 from ..linalg import solve_spd
 
 
+@runtime_checkable
 class Problem(Protocol):
     """What a method needs: a residual, its Jacobian, and perhaps a box to stay in. Every system is one."""
 

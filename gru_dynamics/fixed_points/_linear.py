@@ -1,6 +1,7 @@
 """The linear system at a fixed point."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._types import Array, Complex, Float
@@ -49,7 +50,7 @@ def linearise(system: AbstractSystem, state: Float[Array, " S"]) -> LinearSystem
         raise ValueError(f"linearise: state must be one vector, got shape {state.shape}; use jax.vmap for batches.")
     A, B = system.jacobian(state), system.input_jacobian(state)
     values, right, left = eigensystem(A)
-    order = spectral_order(system, values)
+    order = _spectral_order(system, values)
     values, right, left = values[order], right[:, order], left[order]
     turn = 2 * jnp.pi
     if isinstance(system, AbstractMap):
@@ -61,7 +62,12 @@ def linearise(system: AbstractSystem, state: Float[Array, " S"]) -> LinearSystem
     return LinearSystem(A, B, values, right, left, time_constants, frequencies, jnp.linalg.solve(stiffness, B))
 
 
-def spectral_order(system: AbstractSystem, values: Complex[Array, " S"]) -> Array:
-    """Order of eigenvalues: by modulus (map) or real part (flow), falling; positive imaginary part first."""
+def sort_spectrum(system: AbstractSystem, values: Complex[Array, " S"]) -> Complex[Array, " S"]:
+    """Eigenvalues by modulus (map) or real part (flow), falling; of a pair the positive imaginary part first."""
+    return values[jax.lax.stop_gradient(_spectral_order(system, values))]
+
+
+def _spectral_order(system: AbstractSystem, values: Complex[Array, " S"]) -> Array:
     leading = jnp.abs(values) if isinstance(system, AbstractMap) else values.real
-    return jnp.lexsort((-values.imag, -leading))
+    index = jnp.arange(values.size, dtype=jnp.int32)
+    return jax.lax.sort((-leading, -values.imag, index), num_keys=2)[2]

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
+import numpy as np
 
 from .._types import Array, Bool, Float, Int
 
@@ -19,9 +19,10 @@ def merge(points: Float[Array, "num R"], valid: Bool[Array, " num"], distance: f
     Leaders are further than `distance` apart.
     """
     num, size = points.shape
-    # Fixed and generic: structured points, such as the corners of a box, must not share their projections.
-    direction = jr.normal(jr.key(0), (size,), points.dtype)
-    projection = points @ (direction / jnp.linalg.norm(direction))
+    # Fixed and generic: structured points, such as the corners of a box, must not share their projections. Drawn by
+    # NumPy, it is a constant of the program; a JAX generator would take longer to compile than all the rest.
+    direction = np.random.default_rng(0).normal(size=size)
+    projection = points @ jnp.asarray(direction / np.linalg.norm(direction), points.dtype)
 
     def body(label):
         free = valid & (label == num)

@@ -3,17 +3,23 @@
 A batch of lanes works through a queue: when a lane converges or gives up, its result is written out and the next guess
 takes its place. Memory is that of the lanes, whatever the number of guesses, and time is the sum of all steps over the
 number of lanes instead of the sum of the slowest ones.
+
+Under `jax.vmap` over problems there is still one queue: it holds the guesses of all problems, and each lane gathers the
+arrays of the problem that its guess belongs to. A batch of queues would run until the slowest problem is done, with the
+lanes of all others idle but computing.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Int
 
 
+@runtime_checkable
 class Method(Protocol):
     """`init(problem, point) -> lane`, `step(problem, lane) -> lane`; a lane is a tuple with a field `point`."""
 
@@ -38,42 +44,92 @@ def run_queue(
     problem: Any,
     guesses: Float[Array, "num R"],
     total: Int[Array, ""],
-    succeeded: Callable[[Any], Array],
+    succeeded: Callable[[Any, Any], Array],
 ) -> tuple[Float[Array, "num R"], Bool[Array, " num"]]:
-    """End points `(num, R)` of the first `total` guesses and which of them `succeeded(lane)`."""
-    num, size = guesses.shape
-    lanes = min(num, method.lanes or default_lanes(size))
-    init, step = jax.vmap(lambda point: method.init(problem, point)), jax.vmap(lambda lane: method.step(problem, lane))
+    """End points `(num, R)` of the first `total` guesses and which of them `succeeded(problem, lane)`."""
+    arrays, static = eqx.partition(problem, eqx.is_array)
+
+    @jax.custom_batching.custom_vmap
+    def run(arrays, guesses, total):
+        ends, success = _run(method, lambda _: eqx.combine(arrays, static), guesses[None], total[None], succeeded)
+        return ends[0], success[0]
+
+    @run.def_vmap
+    def run_batch(axis_size, in_batched, arrays, guesses, total):
+        batched, *others = in_batched
+        guesses, total = (
+            value if is_batched else jnp.broadcast_to(value[None], (axis_size, *value.shape))
+            for value, is_batched in zip((guesses, total), others, strict=True)
+        )
+
+        def member(number: Array) -> Any:
+            picked = jax.tree.map(lambda leaf, is_batched: leaf[number] if is_batched else leaf, arrays, batched)
+            return eqx.combine(picked, static)
+
+        return _run(method, member, guesses, total, succeeded), (True, True)
+
+    return run(arrays, guesses, total)
+
+
+def _run(
+    method: Method,
+    member: Callable[[Array], Any],
+    guesses: Float[Array, "members num R"],
+    total: Int[Array, " members"],
+    succeeded: Callable[[Any, Any], Array],
+) -> tuple[Float[Array, "members num R"], Bool[Array, "members num"]]:
+    """One queue for the first `total[m]` guesses of every problem `member(m)`."""
+    members, num, size = guesses.shape
+    length = members * num
+    flat = guesses.reshape(length, size)
+    # Waiting guesses in the order of the queue; the rest, beyond each total, is never fetched.
+    wanted = (jnp.arange(num, dtype=jnp.int32)[None] < total[:, None]).reshape(length)
+    place = jnp.where(wanted, jnp.cumsum(wanted, dtype=jnp.int32) - 1, length)
+    queue = jnp.zeros((length,), jnp.int32).at[place].set(jnp.arange(length, dtype=jnp.int32), mode="drop")
+    waiting = jnp.sum(total, dtype=jnp.int32)
+    lanes = min(length, method.lanes or default_lanes(size))
+
+    @jax.vmap
+    def init(guess: Array) -> Any:
+        return method.init(member(guess // num), flat[guess])
+
+    @jax.vmap
+    def step(guess: Array, lane: Any) -> tuple[Any, Array]:
+        problem = member(guess // num)
+        lane = method.step(problem, lane)
+        return lane, succeeded(problem, lane)
 
     def body(carry):
-        lane, steps, source, upcoming, ends, success = carry
-        lane, steps = step(lane), steps + 1
-        good = jax.vmap(succeeded)(lane)
-        finished = (good | (steps >= method.max_steps)) & (source < total)
+        lane, steps, position, upcoming, ends, success = carry
+        guess = queue[jnp.minimum(position, length - 1)]
+        lane, good = step(guess, lane)
+        steps = steps + 1
+        finished = (good | (steps >= method.max_steps)) & (position < waiting)
         # Rows beyond the end are dropped: that is where unfinished and idle lanes write.
-        row = jnp.where(finished, source, num)
+        row = jnp.where(finished, guess, length)
         ends = ends.at[row].set(lane.point, mode="drop")
         success = success.at[row].set(good, mode="drop")
-        following = upcoming + jnp.cumsum(finished, dtype=source.dtype) - 1
-        source = jnp.where(finished, following, source)
-        fresh = init(guesses[jnp.minimum(source, num - 1)])
+        position = jnp.where(finished, upcoming + jnp.cumsum(finished, dtype=jnp.int32) - 1, position)
+        upcoming = upcoming + jnp.sum(finished, dtype=jnp.int32)
+        fresh = init(queue[jnp.minimum(position, length - 1)])
         lane = jax.tree.map(lambda new, old: jnp.where(_expand(finished, new), new, old), fresh, lane)
-        upcoming = upcoming + jnp.sum(finished, dtype=source.dtype)
-        return lane, jnp.where(finished, 0, steps), source, upcoming, ends, success
+        return lane, jnp.where(finished, 0, steps), position, upcoming, ends, success
 
     def unfinished(carry):
-        return jnp.any(carry[2] < total)
+        return jnp.any(carry[2] < waiting)
 
+    first = jnp.arange(lanes, dtype=jnp.int32)
+    zeros = jnp.zeros((lanes,), jnp.int32)
     start = (
-        init(guesses[:lanes]),
-        jnp.zeros((lanes,), jnp.int32),
-        jnp.arange(lanes, dtype=jnp.int32),
+        init(queue[first]),
+        zeros,
+        first,
         jnp.asarray(lanes, jnp.int32),
-        jnp.zeros_like(guesses),
-        jnp.zeros((num,), bool),
+        jnp.zeros_like(flat),
+        jnp.zeros(length, bool),
     )
     _, _, _, _, ends, success = jax.lax.while_loop(unfinished, body, start)
-    return ends, success
+    return ends.reshape(guesses.shape), success.reshape(members, num)
 
 
 def _expand(flag: Array, like: Array) -> Array:

@@ -9,17 +9,34 @@ import jax.numpy as jnp
 from .._types import Array, Int, Shaped
 
 
-def map_rows(function: Callable[[Array], Any], rows: Shaped[Array, "K ..."], count: Int[Array, ""], block: int) -> Any:
-    """`jax.vmap(function)(rows)` for the first `count` rows, `block` at a time; zeros in the others."""
+def map_rows(
+    function: Callable[[Array], Any],
+    rows: Shaped[Array, "K ..."],
+    old: Any,
+    start: Int[Array, ""],
+    stop: Int[Array, ""],
+    block: int,
+) -> Any:
+    """`old` with the rows from `start` to `stop` replaced by `jax.vmap(function)(rows)`, computed `block` at a time.
+
+    Rows of the first and last block that lie outside the range are computed too. Under `jax.vmap` the loop is as long
+    as the longest range, so blocks are best small.
+    """
     num = rows.shape[0]
-    padding = -num % block
-    padded = jnp.pad(rows, ((0, padding), *((0, 0) for _ in rows.shape[1:])))
-    batched = jax.vmap(function)
-    out = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(batched, padded))
+
+    def pad(array: Array) -> Array:
+        return jnp.pad(array, ((0, -num % block), *((0, 0) for _ in array.shape[1:])))
+
+    padded = pad(rows)
 
     def body(number, out):
-        new = batched(jax.lax.dynamic_slice_in_dim(padded, number * block, block))
+        new = jax.vmap(function)(jax.lax.dynamic_slice_in_dim(padded, number * block, block))
         return jax.tree.map(lambda o, n: jax.lax.dynamic_update_slice_in_dim(o, n, number * block, 0), out, new)
 
-    out = jax.lax.fori_loop(0, -(-count // block), body, out)
+    out = jax.lax.fori_loop(start // block, -(-stop // block), body, jax.tree.map(pad, old))
     return jax.tree.map(lambda o: o[:num], out)
+
+
+def block_size(size: int, capacity: int) -> int:
+    """Rows per block: many where closed forms vectorise, few where LAPACK takes matrices one by one anyway."""
+    return min(capacity, 64 if size <= 3 else 8)

@@ -3,15 +3,15 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
+import numpy as np
 
-from .._types import Array, Bool, Float, Int, PRNGKey
+from .._types import Array, Bool, Float, Int
 from ..systems import AbstractSystem
 from ._classify import Located, locate
 from ._levenberg_marquardt import LevenbergMarquardt
 from ._merge import merge
 from ._queue import run_queue
-from ._rows import map_rows
+from ._rows import block_size, map_rows
 
 
 class Options(eqx.Module):
@@ -32,6 +32,7 @@ class Found(eqx.Module):
     hits: Int[Array, " K"]
     count: Int[Array, ""]
     overflow: Bool[Array, ""]
+    num_located: Int[Array, ""]
     num_guesses: Int[Array, ""]
     num_converged: Int[Array, ""]
 
@@ -44,7 +45,7 @@ class Found(eqx.Module):
         return jnp.sum(jnp.where(self.used, self.located.sign, 0), dtype=jnp.int32)
 
 
-def search(system: AbstractSystem, guesses: Float[Array, "num R"], key: PRNGKey, options: Options) -> Found:
+def search(system: AbstractSystem, guesses: Float[Array, "num R"], options: Options) -> Found:
     """Distinct fixed points reached from `guesses`, in blocks.
 
     1. Iterate one block of guesses and merge what converged into the list.
@@ -63,15 +64,26 @@ def search(system: AbstractSystem, guesses: Float[Array, "num R"], key: PRNGKey,
         given = number < num_blocks
         block = jax.lax.dynamic_slice_in_dim(padded, number * options.block, options.block)
         if rounds > num_blocks:
-            block = jnp.where(given, block, _reseed(system, found, options.block, jr.fold_in(key, number)))
-        total = jnp.where(given, jnp.minimum(num - number * options.block, options.block), options.block)
-        ends, success = run_queue(options.method, system, block, total, lambda lane: lane.residual <= options.tolerance)
+            draws = _draws(number, options.block, size + 4, guesses.dtype)
+            block = jnp.where(given, block, _reseed(system, found, draws))
+        # Under vmap the loop also runs for systems that are done: they ask for nothing.
+        more = jnp.where(found.index_sum != 1, options.block, 0)
+        total = jnp.where(given, jnp.minimum(num - number * options.block, options.block), more).astype(jnp.int32)
+        ends, success = run_queue(
+            options.method, system, block, total, lambda _, lane: lane.residual <= options.tolerance
+        )
         found = _absorb(found, ends, success, total, options)
-        judged = jnp.where(number + 1 < num_blocks, 0, found.count)
-        rows = max(1, min(capacity, 2**14 // size**2))
-        located = map_rows(lambda point: locate(system, point), found.located.point, judged, rows)
-        located = jax.tree.map(lambda new, old: jnp.where(judged > 0, new, old), located, found.located)
-        return number + 1, eqx.tree_at(lambda f: f.located, found, located)
+        # Points are appended, so those located in an earlier round stay as they are.
+        stop = jnp.where(number + 1 < num_blocks, 0, found.count)
+        located = map_rows(
+            lambda point: locate(system, point),
+            found.located.point,
+            found.located,
+            found.num_located,
+            stop,
+            block_size(size, capacity),
+        )
+        return number + 1, eqx.tree_at(lambda f: (f.located, f.num_located), found, (located, stop))
 
     def unfinished(carry):
         number, found = carry
@@ -80,7 +92,7 @@ def search(system: AbstractSystem, guesses: Float[Array, "num R"], key: PRNGKey,
     zero = jnp.zeros((), jnp.int32)
     row = jnp.zeros((capacity,), guesses.dtype)
     nothing = Located(jnp.zeros((capacity, size), guesses.dtype), row, row, row, jnp.zeros((capacity,), jnp.int32))
-    empty = Found(nothing, jnp.zeros((capacity,), jnp.int32), zero, jnp.zeros((), bool), zero, zero)
+    empty = Found(nothing, jnp.zeros((capacity,), jnp.int32), zero, jnp.zeros((), bool), zero, zero, zero)
     return jax.lax.while_loop(unfinished, body, (zero, empty))[1]
 
 
@@ -106,20 +118,29 @@ def _absorb(
         jnp.zeros_like(found.hits).at[row].set(hits[:-1], mode="drop"),
         jnp.minimum(count, capacity),
         found.overflow | (count > capacity),
+        found.num_located,
         found.num_guesses + total.astype(jnp.int32),
         found.num_converged + jnp.sum(success, dtype=jnp.int32),
     )
 
 
-def _reseed(system: AbstractSystem, found: Found, num: int, key: PRNGKey) -> Float[Array, "num R"]:
+def _draws(number: Int[Array, ""], num: int, width: int, dtype: jnp.dtype) -> Float[Array, "num width"]:
+    """Round `number` of a Kronecker sequence in the unit cube: multiples of fixed generic angles, modulo 1.
+
+    Reseeding needs spread, not chance, and a random generator here would take longer to compile than all the rest.
+    """
+    angles = np.random.default_rng(0).uniform(size=width)
+    step = (number * num + jnp.arange(1, num + 1, dtype=jnp.int32)).astype(dtype)
+    return jnp.modf(step[:, None] * jnp.asarray(angles, dtype)[None])[0]
+
+
+def _reseed(system: AbstractSystem, found: Found, draws: Float[Array, "num D"]) -> Float[Array, "num R"]:
     """New guesses, a third of each kind: uniform, between two found points, away from one along where it expands."""
     assert system.bounds is not None
     lower, upper = (end[None] for end in system.bounds)
     points, count = found.located.point, found.count
-    size, dtype = points.shape[1], points.dtype
-    # One draw for everything: on CPU each further call would compile for as long as all the rest of this function.
-    draw = jr.uniform(key, (num, size + 4), dtype)
-    unit, (weight, kind, one, two) = draw[:, :size], jnp.split(draw[:, size:], 4, axis=1)
+    (num, _), (_, size), dtype = draws.shape, points.shape, points.dtype
+    unit, (weight, kind, one, two) = draws[:, :size], jnp.split(draws[:, size:], 4, axis=1)
     first, second = (points[jnp.floor(pick[:, 0] * count.astype(dtype)).astype(jnp.int32)] for pick in (one, two))
 
     def expanding(_, way):

@@ -184,8 +184,8 @@ def _find(
     steep = 1e-7 if double else 1e-3
     limit = residual_tolerance(start.dtype)
 
-    def settled(lane: _SpeedLane) -> Array:
-        return (lane.slope <= steep) | (largest(system.velocity(lane.point)) <= limit)
+    def settled(problem: _SpeedProblem, lane: _SpeedLane) -> Array:
+        return (lane.slope <= steep) | (largest(problem.system.velocity(lane.point)) <= limit)
 
     problem = _SpeedProblem(system)
     ends, success = run_queue(_DampedNewton(max_steps), problem, start, jnp.asarray(num, jnp.int32), settled)

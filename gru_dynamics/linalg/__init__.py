@@ -1,4 +1,4 @@
 """Floor 1: matrix maths, no models."""
 
 from ._eigen import eigensystem as eigensystem, eigenvalues as eigenvalues
-from ._small import determinant as determinant, inverse as inverse, solve as solve, solve_spd as solve_spd
+from ._small import inverse_and_sign as inverse_and_sign, solve as solve, solve_spd as solve_spd

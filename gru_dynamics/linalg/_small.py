@@ -21,7 +21,7 @@ def solve(A: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
     """
     if b.size > 3:
         return jnp.linalg.solve(A, b)
-    return _adjugate(A) @ b / determinant(A)
+    return _adjugate(A) @ b / _small_determinant(A)
 
 
 def solve_spd(A: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -38,30 +38,35 @@ def solve_spd(A: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n
     return solve(A, b)
 
 
-def determinant(A: Float[Array, "n n"]) -> Float[Array, ""]:
-    """Determinant of an `(n, n)` matrix: closed form for n <= 3, LU beyond.
+def inverse_and_sign(A: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Float[Array, ""]]:
+    """Inverse and sign of the determinant: closed form for n <= 3, from one QR factorisation beyond.
 
-    **Returns:** scalar, shape `()`.
+    **Arguments:** `A`, shape `(n, n)`.
 
-    **Source:** Golub & Van Loan (2013), section 3.2.
+    **Returns:** `(inverse (n, n), sign ())`; the inverse holds inf or nan when `A` is singular, and the sign is then 0
+    or due to rounding.
+
+    **Source:** Golub & Van Loan (2013), section 3.4.
     """
+    n = A.shape[0]
+    if n <= 3:
+        det = _small_determinant(A)
+        return _adjugate(A) / det, jnp.sign(det)
+    # Householder reflectors have determinant -1; unlike the pivots of an LU factorisation they compile to little code.
+    transposed, taus = jnp.linalg.qr(A, mode="raw")
+    factors = transposed.T
+    flips = jnp.sum(jnp.diag(factors) < 0) + jnp.sum(taus != 0)
+    sign = jnp.where(jnp.any(jnp.diag(factors) == 0), 0, 1 - 2 * (flips % 2)).astype(A.dtype)
+    Q = jax.lax.linalg.householder_product(factors, taus)
+    return jax.lax.linalg.triangular_solve(factors, Q.T, left_side=True), sign
+
+
+def _small_determinant(A: Array) -> Array:
     if A.shape[0] == 1:
         return A[0, 0]
     if A.shape[0] == 2:
         return A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
-    if A.shape[0] == 3:
-        return jnp.sum(A[0] * jnp.cross(A[1], A[2]))
-    return jnp.linalg.det(A)
-
-
-def inverse(A: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """Inverse of an `(n, n)` matrix: adjugate over determinant for n <= 3, LU beyond; inf or nan when singular.
-
-    **Returns:** matrix of shape `(n, n)`.
-
-    **Source:** Golub & Van Loan (2013), section 3.4.
-    """
-    return jnp.linalg.inv(A) if A.shape[0] > 3 else _adjugate(A) / determinant(A)
+    return jnp.sum(A[0] * jnp.cross(A[1], A[2]))
 
 
 def _adjugate(A: Array) -> Array:
