@@ -3,7 +3,9 @@
 from . import (
     cells as cells,
     fixed_points as fixed_points,
+    interop as interop,
     linalg as linalg,
+    plot as plot,
     systems as systems,
     trajectories as trajectories,
 )

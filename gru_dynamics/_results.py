@@ -4,9 +4,11 @@ import optimistix as optx
 
 
 class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
-    """Outcome of a computation: `RESULTS.successful` or the reason why not, as a scalar enumeration item.
+    """Outcome of a computation: `RESULTS.successful` or the reason why not, as a scalar enumeration item, shape
+    `()`.
 
-    Extends `optimistix.RESULTS`. Under `jax.vmap` an item holds one code per lane; `RESULTS[item]` gives its text.
+    Extends `optimistix.RESULTS`. Under `jax.vmap` over N systems an item holds `(N,)` codes; `RESULTS[item]` gives the
+    text.
 
     **Source:** the pattern of `optimistix.RESULTS`.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import jax
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Key, Shaped
 
 Scalar: TypeAlias = Float[Array, ""]
@@ -14,8 +14,6 @@ PRNGKey: TypeAlias = Key[Array, ""]
 ArrayTree: TypeAlias = Any
 Bounds: TypeAlias = tuple[Float[Array, " n"], Float[Array, " n"]]
 
-default_float = jax.dtypes.canonicalize_dtype
-
 __all__ = [
     "Activation",
     "Array",
@@ -24,6 +22,7 @@ __all__ = [
     "Bool",
     "Bounds",
     "Complex",
+    "DTypeLike",
     "Float",
     "Int",
     "Key",

@@ -45,6 +45,7 @@ FLOORS = {
     "plot": 9,
     "explorer": 9,
     "papers": 10,
+    "_report": 10,
     "cli": 11,
 }
 

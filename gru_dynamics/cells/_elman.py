@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from .._types import Activation, Array, ArrayLike, Bounds, Float, PRNGKey
+from .._types import Activation, Array, ArrayLike, Bounds, DTypeLike, Float, PRNGKey
 from ._base import AbstractGatedCell, Linearisation, check_vector
 from ._init import Initializer, uniform_fan
 
@@ -59,7 +59,7 @@ class ElmanCell(AbstractGatedCell):
         use_bias: bool = True,
         input_init: Initializer = uniform_fan,
         recurrent_init: Initializer = uniform_fan,
-        dtype: jnp.dtype | None = None,
+        dtype: DTypeLike | None = None,
         key: PRNGKey,
     ):
         """Random weights; the bias starts at zero unless `recurrent_init` is `uniform_fan`.
@@ -93,6 +93,7 @@ class ElmanCell(AbstractGatedCell):
         return drive if self.b is None else drive + self.b
 
     def keep_gate(self, state: Float[Array, " H"], input: Float[Array, " I"] | None = None) -> Float[Array, " H"]:
+        check_vector("state", state, self.hidden_size, "ElmanCell")
         if self.leak is None:
             return jnp.zeros_like(state)
         return jnp.broadcast_to(1 - self.leak, state.shape)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from .._types import Array, Bounds, Float, PRNGKey
+from .._types import Array, Bounds, DTypeLike, Float, PRNGKey
 from ._base import AbstractCell, check_vector
 from ._init import Initializer, uniform_fan
 
@@ -51,7 +51,7 @@ class LSTMCell(AbstractCell):
         use_bias: bool = True,
         input_init: Initializer = uniform_fan,
         recurrent_init: Initializer = uniform_fan,
-        dtype: jnp.dtype | None = None,
+        dtype: DTypeLike | None = None,
         key: PRNGKey,
     ):
         """Random weights; biases start at zero unless `recurrent_init` is `uniform_fan`.

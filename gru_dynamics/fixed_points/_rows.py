@@ -38,5 +38,6 @@ def map_rows(
 
 
 def block_size(size: int, capacity: int) -> int:
-    """Rows per block: many where closed forms vectorise, few where LAPACK takes matrices one by one anyway."""
-    return min(capacity, 64 if size <= 3 else 8)
+    """Rows per block: many where closed forms vectorise, few where LAPACK takes matrices one by one anyway, and one
+    where a matrix of a row that is not in use would be felt."""
+    return min(capacity, 64 if size <= 3 else max(1, min(8, 512 // size**2)))

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from typing import Any
 
+import jax
 import numpy as np
 from jax.typing import DTypeLike
 
@@ -60,7 +61,7 @@ def read_cells(
 
 def _leaves(cell: AbstractCell) -> dict[str, np.ndarray]:
     values = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
-    return {name: np.asarray(value) for name, value in values.items() if hasattr(value, "shape")}
+    return {name: np.asarray(value) for name, value in values.items() if isinstance(value, np.ndarray | jax.Array)}
 
 
 def _describe(cell: AbstractCell) -> dict[str, Any]:

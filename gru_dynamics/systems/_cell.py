@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._types import Array, ArrayLike, Bounds, Float, Scalar
@@ -96,12 +97,12 @@ class CellFlow(_AbstractCellSystem, AbstractFlow):
 
     cell: AbstractCell
     input: Float[Array, " I"] | None
-    tau: Scalar | float
+    tau: Scalar
 
     def __init__(self, cell: AbstractCell, input: ArrayLike | None = None, tau: ArrayLike = 1.0):
         self.cell, self.input = cell, _constant_input(cell, input)
-        # A Python number stays one: weak-typed, it takes the dtype of the weights.
-        self.tau = tau if isinstance(tau, float) else jnp.asarray(tau, jnp.zeros(()).dtype)
+        leaves = jax.tree.leaves(eqx.filter(cell, eqx.is_inexact_array))
+        self.tau = jnp.asarray(tau, leaves[0].dtype if leaves else None)
 
     def __call__(self, t: Any, state: Float[Array, " S"], args: Any = None) -> Float[Array, " S"]:
         return self.velocity(state)

@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from .._types import Array, ArrayTree
 from ._base import AbstractSystem
@@ -66,11 +67,14 @@ class Family(AbstractFamily):
             if len(given) != len(leaves):
                 raise ValueError(f"Family: {len(leaves)} leaves but {len(given)} indices")
             self.index = tuple(given)
+            for leaf, entry in zip(leaves, given, strict=True):
+                _check_index(leaf, entry)
             shapes = [jnp.shape(_element(leaf, i)) for leaf, i in zip(leaves, given, strict=True)]
             if any(shape != () for shape in shapes):
                 raise ValueError(f"Family: several parameters must each be a scalar, got shapes {shapes}; give `index`")
         else:
             self.index = tuple(index) if isinstance(index, list) else index
+            _check_index(leaves, self.index)
 
     @property
     def mu(self) -> Array:
@@ -114,6 +118,14 @@ class FunctionFamily(AbstractFamily):
     def __call__(self, mu: Any) -> AbstractSystem:
         """`function(system, mu)`."""
         return self.function(self.system, mu)
+
+
+def _check_index(leaf: Any, index: Any) -> None:
+    """JAX clamps an index that is out of range; NumPy does not."""
+    try:
+        np.empty(jnp.shape(leaf))[() if index is None else index]
+    except IndexError as error:
+        raise ValueError(f"Family: index {index} is out of range for a leaf of shape {jnp.shape(leaf)}") from error
 
 
 def _element(leaf: Any, index: Any) -> Any:

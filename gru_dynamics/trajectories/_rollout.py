@@ -12,12 +12,12 @@ from ..systems import AbstractMap, CellMap
 def rollout(
     system: AbstractCell | AbstractMap,
     state: Float[Array, "*batch S"],
-    inputs: Float[Array, "*batch_and_time I"] | None = None,
+    inputs: Float[Array, "*lead I"] | None = None,
     *,
     num_steps: int | None = None,
     save_states: bool = True,
     args: Any = None,
-) -> Float[Array, "*batch_and_time S"]:
+) -> Float[Array, "*out S"]:
     """States after each step from `state` on: `s_{t+1} = F(s_t, x_t)`.
 
     **Arguments:**

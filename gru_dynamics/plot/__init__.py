@@ -1,0 +1,5 @@
+"""Floor 9: pictures from result objects. Every function draws on given axes and returns them."""
+
+from ._pca import pca_portrait as pca_portrait
+from ._phase import phase_portrait as phase_portrait
+from ._spectrum import spectrum as spectrum
