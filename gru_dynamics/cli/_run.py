@@ -124,7 +124,7 @@ def run_demo(command: str, *, out: Path, json: bool) -> None:
         show(_dumps(result))
         return
     for found in (trained, plane):
-        show(f"{found.analysis.title}\n\n{paragraphs(story(found.analysis))}\n")
+        show(f"{found.analysis.title}\n\n{found.points.table()}\n\n{paragraphs(story(found.analysis))}\n")
     show(f"Report: {out / 'report.html'}")
 
 
@@ -154,7 +154,9 @@ def run_convert(
         except WeightError as error:
             raise CommandError(f"{file}: {error}") from error
         save_weights(out, weights)
-    say(f"wrote {out} ({type(cell).__name__}, {to})")
+    say(
+        f"wrote {out}: the {type(cell).__name__} for {to}, without other entries of the file such as a readout"
+    )
 
 
 def _provenance(command: str, seed: int, more: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,8 @@ def to_equinox(cell: AbstractCell) -> dict[str, Any] | list[dict[str, Any]]:
 
     **Arguments:** `cell`, a GRU with `reset="after"`, an LSTM, or a stack of them.
 
-    **Returns:** a dict named as in `from_equinox`, without biases for `use_bias=False`; a list of dicts for a stack.
+    **Returns:** a dict named as in `from_equinox`, `weight_ih (G H, I)` and so on, without biases for
+    `use_bias=False`; a list of dicts for a stack.
 
     **Raises:** `WeightError` for a cell that Equinox does not have.
 

@@ -29,7 +29,7 @@ def load_arrays(path: str | os.PathLike[str], *, finite: bool = True) -> dict[st
 
     **Arguments:** `path`, a `.safetensors` or `.npz` file; `finite=False` lets nan and inf pass.
 
-    **Returns:** a dict of NumPy arrays in the dtypes of the file.
+    **Returns:** a dict of NumPy arrays in the dtypes and shapes of the file.
 
     **Raises:** `WeightError`, one line that names the file, for a missing, empty, damaged or unsupported file, and for
     floating arrays that hold nan or inf. Nothing is ever unpickled.
@@ -53,6 +53,8 @@ def save_weights(path: str | os.PathLike[str], weights: Weights) -> None:
     a stack. The file appears whole or not at all.
 
     **Arguments:** `path`, ending in `.safetensors` or `.npz`; `weights`, nested or flat dict, or a list of dicts.
+
+    **Returns:** nothing; shapes and dtypes are those given.
 
     **Raises:** `WeightError` for another ending, for no arrays, or when the place cannot be written.
 

@@ -55,7 +55,8 @@ def to_flax_linen(cell: AbstractCell) -> dict[str, Any] | list[dict[str, Any]]:
 
     **Arguments:** `cell`, a GRU with `reset="after"`, an LSTM, an Elman cell, or a stack of them.
 
-    **Returns:** a nested dict named as in `from_flax_linen`; a list of dicts for a stack.
+    **Returns:** a nested dict named as in `from_flax_linen`, kernels `(I, H)` and `(H, H)`; a list of dicts for a
+    stack.
 
     **Raises:** `WeightError` for a cell that Flax does not have.
 
@@ -118,7 +119,8 @@ def to_flax_nnx(cell: AbstractCell, *, optimized: bool = True) -> dict[str, Any]
     **Arguments:** `cell`, a GRU with `reset="after"` and `b_hc = 0`, an LSTM, an Elman cell, or a stack of them;
     `optimized=False` writes an LSTM as `nnx.LSTMCell` instead of `nnx.OptimizedLSTMCell`.
 
-    **Returns:** a nested dict named as in `from_flax_nnx`; a list of dicts for a stack.
+    **Returns:** a nested dict named as in `from_flax_nnx`, kernels `(I, G H)` and `(H, G H)`; a list of dicts for a
+    stack.
 
     **Raises:** `WeightError` for a cell that Flax does not have; a nonzero `b_hc` is one.
 

@@ -98,8 +98,8 @@ def to_haiku(cell: AbstractCell) -> dict[str, Any] | list[dict[str, Any]]:
 
     **Arguments:** `cell`, a GRU with `reset="before"`, an LSTM, an Elman cell with relu, or a stack of them.
 
-    **Returns:** a dict with the module's default name, e.g. `{"gru": {"w_i": ..., "w_h": ..., "b": ...}}`, in the
-    layout of `from_haiku`; a list of dicts for a stack.
+    **Returns:** matrices `(I, G H)` and `(H, G H)` in a dict with the module's default name, e.g. `{"gru": {"w_i": ...,
+    "w_h": ..., "b": ...}}`, in the layout of `from_haiku`; a list of dicts for a stack.
 
     **Raises:** `WeightError` for a cell that Haiku does not have.
 

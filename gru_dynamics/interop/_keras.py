@@ -77,8 +77,8 @@ def to_keras(cell: AbstractCell) -> dict[str, Any] | list[dict[str, Any]]:
 
     **Arguments:** `cell`, a GRU of either reset form, an LSTM, an Elman cell, or a stack of them.
 
-    **Returns:** `kernel`, `recurrent_kernel` and, unless `use_bias=False`, `bias`, in the layout of `from_keras`; a
-    list of dicts for a stack.
+    **Returns:** `kernel (I, G H)`, `recurrent_kernel (H, G H)` and, unless `use_bias=False`, `bias`, as in
+    `from_keras`; a list of dicts for a stack.
 
     **Raises:** `WeightError` for a cell that Keras does not have.
 

@@ -58,7 +58,7 @@ def from_weights(
     - `reset`: for ONNX and for Keras without biases, where the weights do not tell the form; elsewhere it must agree.
     - `activation`: of a plain network, where the weights do not tell; by default that of the framework.
 
-    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`.
+    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`; input matrices `(H, I)`, recurrent `(H, H)`.
 
     **Raises:** `WeightError` for an unknown or ambiguous format and whatever the `from_*` functions raise.
 
@@ -90,7 +90,8 @@ def to_weights(cell: AbstractCell, format: str) -> dict[str, Any] | list[dict[st
 
     **Arguments:** `cell`; `format`, one of `FORMATS`.
 
-    **Returns:** a dict of NumPy arrays, or a list of dicts for a stack (PyTorch: one dict for all layers).
+    **Returns:** a dict of NumPy arrays of the format's own shapes, or a list of dicts for a stack (PyTorch: one dict
+    for all layers).
 
     **Raises:** `WeightError` for an unknown format or a cell that it does not have.
 
@@ -132,7 +133,7 @@ def load_cell(
     - `activation`: of a plain network, where the weights do not tell; by default that of the framework.
     - `dtype`: by default JAX's default float, whatever the file has; float64 needs `JAX_ENABLE_X64=1`.
 
-    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`.
+    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`; input matrices `(H, I)`, recurrent `(H, H)`.
 
     **Raises:** `WeightError`, one line that names the file, what was expected, what was found, and the fix.
 

@@ -27,6 +27,8 @@ def save_cell(path: str | os.PathLike[str], cell: AbstractCell) -> None:
 
     **Arguments:** `path`; `cell`, a `GRUCell`, `LSTMCell`, `ElmanCell` with a named activation, or a stack of them.
 
+    **Returns:** nothing; the file holds each field of the cell under its name and in its shape, `W_c (H, I)` and so on.
+
     **Raises:** `WeightError` for another cell or ending, or when the place cannot be written.
 
     **Source:** safetensors with metadata; nothing is pickled.

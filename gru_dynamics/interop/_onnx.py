@@ -74,7 +74,8 @@ def to_onnx(cell: AbstractCell) -> dict[str, Any] | list[dict[str, Any]]:
 
     **Arguments:** `cell`, a GRU of either reset form, an LSTM, an Elman cell, or a stack of them.
 
-    **Returns:** a dict in the layout of `from_onnx`, without `B` for `use_bias=False`; a list of dicts for a stack.
+    **Returns:** a dict of `W (1, G H, I)`, `R (1, G H, H)`, `B (1, 2 G H)` as in `from_onnx`, without `B` for
+    `use_bias=False`; a list of dicts for a stack.
 
     **Raises:** `WeightError` for a cell that ONNX does not have.
 

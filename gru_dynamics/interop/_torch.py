@@ -90,7 +90,7 @@ def to_torch(cell: AbstractCell, *, single: bool = False) -> dict[str, np.ndarra
     **Arguments:** `cell`, a GRU with `reset="after"`, an LSTM, an Elman cell with tanh or relu, or a stack of equal
     kinds and hidden sizes; `single=True` writes the names of `nn.GRUCell`, without `_l0`.
 
-    **Returns:** a flat dict of NumPy arrays named as in `from_torch`.
+    **Returns:** a flat dict of NumPy arrays named as in `from_torch`, `weight_ih_l0 (G H, I)` and so on.
 
     **Raises:** `WeightError` for a cell that PyTorch does not have.
 

@@ -38,7 +38,8 @@ def integrate(
     - `args`: replaces the parameters of a `FunctionFlow`.
     - `max_steps`, `throw`: as in diffrax.
 
-    **Returns:** a `diffrax.Solution` with `ts (N,)`, `ys (N, S)`, `result`, `stats`, and the interpolation if asked for.
+    **Returns:** a `diffrax.Solution` with `ts (N,)`, `ys (N, S)`, `result`, `stats`, and the interpolation if asked
+    for.
 
     **Raises:** `ValueError` when `state` is not one vector; a runtime error from diffrax when `throw` and the solver
     fails.
