@@ -16,6 +16,7 @@ from ._guesses import AbstractGuesses, ArrayGuesses, float_dtype
 from ._levenberg_marquardt import LevenbergMarquardt, largest
 from ._linear import sort_spectrum
 from ._points import Completeness, FixedPoints, Kind
+from ._precision import highest_precision
 from ._refine import attach_gradient, freeze
 from ._rows import block_size, map_rows
 from ._search import Options, search
@@ -71,6 +72,7 @@ def find_fixed_points(
 
 
 @eqx.filter_jit
+@highest_precision
 def _find(
     system: AbstractSystem,
     guesses: AbstractGuesses,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from .._types import Array, Complex, Float
 from ..linalg import eigensystem
 from ..systems import AbstractMap, AbstractSystem
+from ._precision import highest_precision
 
 
 class LinearSystem(eqx.Module):
@@ -35,6 +36,7 @@ class LinearSystem(eqx.Module):
     gain: Float[Array, "S I"]
 
 
+@highest_precision
 def linearise(system: AbstractSystem, state: Float[Array, " S"]) -> LinearSystem:
     """Linear system at one fixed point; batch over points with `jax.vmap(linearise, in_axes=(None, 0))`.
 

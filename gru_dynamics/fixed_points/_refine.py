@@ -10,6 +10,7 @@ from .._types import Array, Bool, Float
 from ..systems import AbstractSystem
 from ._classify import locate
 from ._guesses import float_dtype
+from ._precision import highest_precision
 from ._tolerances import residual_tolerance
 
 
@@ -35,6 +36,7 @@ def attach_gradient(system: AbstractSystem, point: Float[Array, " R"], simple: B
     return jax.lax.custom_root(lambda x: system.residual(x), root, lambda _, start: start, tangent_solve)
 
 
+@highest_precision
 def fixed_point(
     system: AbstractSystem, state: Float[Array, " S"], *, max_steps: int = 20, throw: bool = True
 ) -> Float[Array, " S"]:

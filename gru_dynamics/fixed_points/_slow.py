@@ -15,6 +15,7 @@ from ..systems import AbstractFlow, AbstractMap, AbstractSystem
 from ._guesses import AbstractGuesses, ArrayGuesses, float_dtype
 from ._levenberg_marquardt import clip, largest
 from ._merge import merge
+from ._precision import highest_precision
 from ._queue import run_queue
 from ._refine import freeze
 from ._tolerances import is_double, residual_tolerance
@@ -92,8 +93,8 @@ class _SpeedProblem(eqx.Module):
 class _SpeedLane(NamedTuple):
     point: Array
     damping: Array
-    slope: Array
-    """Angle between the velocity and the image of the Jacobian: zero at a local minimum of speed, one far from it."""
+    promise: Array
+    """Fraction of q that the undamped Newton step promises to remove, zero at a stationary point; 1 while damped."""
 
 
 class _DampedNewton(eqx.Module):
@@ -116,16 +117,16 @@ class _DampedNewton(eqx.Module):
         # Components held by a wall leave the linear system.
         H = jnp.where(free[:, None] & free[None], H, 0) + jnp.diag(jnp.where(free, 0, 1).astype(H.dtype))
         scale = jnp.max(jnp.abs(H))
-        trial = clip(point - solve_spd(H + lane.damping * scale * jnp.eye(g.size, dtype=g.dtype), g), problem.bounds)
+        step = solve_spd(H + lane.damping * scale * jnp.eye(g.size, dtype=g.dtype), g)
+        trial = clip(point - step, problem.bounds)
         better = problem.value(trial) < q
-        point = jnp.where(better, trial, point)
-        velocity = problem.system.velocity(point)
-        jacobian = jax.jacfwd(problem.system.velocity)(point)
-        size = jnp.linalg.norm(jacobian) * jnp.linalg.norm(velocity)
-        slope = jnp.where(size > 0, jnp.linalg.norm(problem.gradient(point)) / size, 0)
+        promise = jnp.where(q > 0, jnp.abs(g @ step) / jnp.where(q > 0, q, 1), 0)
         low = 1e-12 if is_double(point.dtype) else 1e-6
-        damping = jnp.clip(jnp.where(better, lane.damping / 8, lane.damping * 8), low, 1e12)
-        return _SpeedLane(point, damping, slope)
+        return _SpeedLane(
+            jnp.where(better, trial, point),
+            jnp.clip(jnp.where(better, lane.damping / 8, lane.damping * 8), low, 1e12),
+            jnp.where((lane.damping <= 1e-3) | ~jnp.any(free), promise, 1),
+        )
 
 
 def find_slow_points(
@@ -166,6 +167,7 @@ def find_slow_points(
 
 
 @eqx.filter_jit
+@highest_precision
 def _find(
     system: AbstractSystem,
     guesses: AbstractGuesses,
@@ -181,11 +183,11 @@ def _find(
     double = is_double(float_dtype(system))
     capacity = min(num, 256) if max_points is None else max_points
     distance = (1e-4 if double else 1e-2) if distance is None else distance
-    steep = 1e-7 if double else 1e-3
+    enough = 1e-12 if double else 1e-5
     limit = residual_tolerance(start.dtype)
 
     def settled(problem: _SpeedProblem, lane: _SpeedLane) -> Array:
-        return (lane.slope <= steep) | (largest(problem.system.velocity(lane.point)) <= limit)
+        return (lane.promise <= enough) | (largest(problem.system.velocity(lane.point)) <= limit)
 
     problem = _SpeedProblem(system)
     ends, success = run_queue(_DampedNewton(max_steps), problem, start, jnp.asarray(num, jnp.int32), settled)
