@@ -89,7 +89,44 @@ def test_queue_stops_at_the_given_total_and_at_max_steps():
 def test_map_rows_leaves_unused_rows_at_zero():
     rows = jr.normal(jr.key(0), (11, 3))
     start, stop = jnp.asarray(5, jnp.int32), jnp.asarray(7, jnp.int32)
-    out = np.asarray(jax.jit(lambda: map_rows(jnp.sin, rows, jnp.zeros_like(rows), start, stop, 4))())
+    zeros = jnp.zeros_like(rows)
+    out = np.asarray(jax.jit(lambda: map_rows(lambda _, row: jnp.sin(row), None, rows, zeros, start, stop, 16))())
     np.testing.assert_allclose(out[5:7], np.sin(rows[5:7]))
-    assert (out[:4] == 0).all()
-    assert (out[8:] == 0).all()
+    assert (np.delete(out, (5, 6), axis=0) == 0).all()
+
+
+def _scaled_sine(problem, row):
+    return problem["scale"] * jnp.sin(row)
+
+
+@pytest.mark.parametrize("size", [2, 16, 64])
+def test_rows_of_a_batch_are_one_list(size):
+    """Ragged ranges and a problem of its own for each member, against a loop."""
+    rows, scale = jr.normal(jr.key(0), (4, 9, 3)), jnp.array([1.0, 2.0, 3.0, 4.0])
+    start, stop = jnp.array([0, 2, 9, 5], jnp.int32), jnp.array([9, 4, 9, 3], jnp.int32)
+
+    @jax.jit
+    @jax.vmap
+    def batched(scale, rows, start, stop):
+        return map_rows(_scaled_sine, {"scale": scale}, rows, jnp.zeros_like(rows), start, stop, size)
+
+    out = batched(scale, rows, start, stop)
+    expected = np.zeros_like(rows)
+    for m in range(4):
+        inside = slice(int(start[m]), max(int(start[m]), int(stop[m])))
+        expected[m, inside] = float(scale[m]) * np.sin(rows[m, inside])
+    np.testing.assert_allclose(out, expected, atol=1e-15)
+
+
+def test_queue_of_a_batch_gives_each_system_its_own_answers():
+    systems = [library.jordan_rotation(angle) for angle in (0.3, 0.9, 1.5)]
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *systems)
+    guesses = jr.uniform(jr.key(0), (3, 20, 2), minval=-1, maxval=1)
+    total = jnp.array([20, 0, 7], jnp.int32)
+    ends, success = eqx.filter_vmap(_run)(batch, guesses, total, 7, 50)
+    assert success.any()
+    assert not success[1].any()
+    for m in range(3):
+        alone, good = _run(systems[m], guesses[m], total[m], 7, 50)
+        np.testing.assert_array_equal(success[m], good)
+        np.testing.assert_allclose(ends[m][good], alone[good], atol=1e-10)

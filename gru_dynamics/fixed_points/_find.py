@@ -18,7 +18,7 @@ from ._linear import sort_spectrum
 from ._points import Completeness, FixedPoints, Kind
 from ._precision import highest_precision
 from ._refine import attach_gradient, freeze
-from ._rows import block_size, map_rows
+from ._rows import map_rows
 from ._search import Options, search
 from ._tolerances import degenerate_tolerance, is_double, merge_distance, residual_tolerance, warn_float32
 
@@ -152,7 +152,7 @@ def _eigenvalues_of(jacobians: Float[Array, "K S S"], count: Int[Array, ""]) -> 
     num, size, _ = jacobians.shape
     dtype = jnp.complex128 if jacobians.dtype == jnp.float64 else jnp.complex64
     empty = jnp.zeros((num, size), dtype)
-    return map_rows(eigenvalues, jacobians, empty, jnp.zeros_like(count), count, block_size(size, num))
+    return map_rows(lambda _, A: eigenvalues(A), None, jacobians, empty, jnp.zeros_like(count), count, size)
 
 
 @_eigenvalues_of.defjvp

@@ -5,18 +5,17 @@ takes its place. Memory is that of the lanes, whatever the number of guesses, an
 number of lanes instead of the sum of the slowest ones.
 
 Under `jax.vmap` over problems there is still one queue: it holds the guesses of all problems, and each lane gathers the
-arrays of the problem that its guess belongs to. A batch of queues would run until the slowest problem is done, with the
-lanes of all others idle but computing.
+arrays of the problem that its guess belongs to.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Int
+from ._members import line_up, with_members
 
 
 @runtime_checkable
@@ -47,28 +46,11 @@ def run_queue(
     succeeded: Callable[[Any, Any], Array],
 ) -> tuple[Float[Array, "num R"], Bool[Array, " num"]]:
     """End points `(num, R)` of the first `total` guesses and which of them `succeeded(problem, lane)`."""
-    arrays, static = eqx.partition(problem, eqx.is_array)
 
-    @jax.custom_batching.custom_vmap
-    def run(arrays, guesses, total):
-        ends, success = _run(method, lambda _: eqx.combine(arrays, static), guesses[None], total[None], succeeded)
-        return ends[0], success[0]
+    def run(member: Callable[[Array], Any], guesses: Array, total: Array) -> tuple[Array, Array]:
+        return _run(method, member, guesses, total, succeeded)
 
-    @run.def_vmap
-    def run_batch(axis_size, in_batched, arrays, guesses, total):
-        batched, *others = in_batched
-        guesses, total = (
-            value if is_batched else jnp.broadcast_to(value[None], (axis_size, *value.shape))
-            for value, is_batched in zip((guesses, total), others, strict=True)
-        )
-
-        def member(number: Array) -> Any:
-            picked = jax.tree.map(lambda leaf, is_batched: leaf[number] if is_batched else leaf, arrays, batched)
-            return eqx.combine(picked, static)
-
-        return _run(method, member, guesses, total, succeeded), (True, True)
-
-    return run(arrays, guesses, total)
+    return with_members(run, problem, guesses, total)
 
 
 def _run(
@@ -82,11 +64,7 @@ def _run(
     members, num, size = guesses.shape
     length = members * num
     flat = guesses.reshape(length, size)
-    # Waiting guesses in the order of the queue; the rest, beyond each total, is never fetched.
-    wanted = (jnp.arange(num, dtype=jnp.int32)[None] < total[:, None]).reshape(length)
-    place = jnp.where(wanted, jnp.cumsum(wanted, dtype=jnp.int32) - 1, length)
-    queue = jnp.zeros((length,), jnp.int32).at[place].set(jnp.arange(length, dtype=jnp.int32), mode="drop")
-    waiting = jnp.sum(total, dtype=jnp.int32)
+    queue, waiting = line_up(jnp.zeros_like(total), total, num)
     lanes = min(length, method.lanes or default_lanes(size))
 
     @jax.vmap

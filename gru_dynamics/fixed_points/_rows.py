@@ -7,37 +7,40 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Int, Shaped
+from ._members import line_up, with_members
 
 
 def map_rows(
-    function: Callable[[Array], Any],
+    function: Callable[[Any, Array], Any],
+    problem: Any,
     rows: Shaped[Array, "K ..."],
     old: Any,
     start: Int[Array, ""],
     stop: Int[Array, ""],
-    block: int,
+    size: int,
 ) -> Any:
-    """`old` with the rows from `start` to `stop` replaced by `jax.vmap(function)(rows)`, computed `block` at a time.
+    """`old` with the rows from `start` to `stop` replaced by `function(problem, row)`.
 
-    Rows of the first and last block that lie outside the range are computed too. Under `jax.vmap` the loop is as long
-    as the longest range, so blocks are best small.
+    `size` is the dimension of the linear algebra in `function`: rows are taken many at a time where closed forms
+    vectorise, few where LAPACK takes matrices one by one anyway, and singly where a matrix too many would be felt.
     """
-    num = rows.shape[0]
 
-    def pad(array: Array) -> Array:
-        return jnp.pad(array, ((0, -num % block), *((0, 0) for _ in array.shape[1:])))
+    def run(member: Callable[[Array], Any], rows: Array, old: Any, start: Array, stop: Array) -> Any:
+        members, capacity = rows.shape[:2]
+        length = members * capacity
+        line, total = line_up(start, stop, capacity)
+        flat = rows.reshape(length, *rows.shape[2:])
+        block = min(length, 256 if size <= 3 else max(1, min(8, 512 // size**2)))
 
-    padded = pad(rows)
+        def body(step: Array, out: Any) -> Any:
+            place = step * block + jnp.arange(block, dtype=jnp.int32)
+            entry = line[jnp.minimum(place, length - 1)]
+            new = jax.vmap(lambda i: function(member(i // capacity), flat[i]))(entry)
+            target = jnp.where(place < total, entry, length)
+            return jax.tree.map(lambda o, n: o.at[target].set(n, mode="drop"), out, new)
 
-    def body(number, out):
-        new = jax.vmap(function)(jax.lax.dynamic_slice_in_dim(padded, number * block, block))
-        return jax.tree.map(lambda o, n: jax.lax.dynamic_update_slice_in_dim(o, n, number * block, 0), out, new)
+        flattened = jax.tree.map(lambda x: x.reshape(length, *x.shape[2:]), old)
+        done = jax.lax.fori_loop(0, -(-total // block), body, flattened)
+        return jax.tree.map(lambda x: x.reshape(members, capacity, *x.shape[1:]), done)
 
-    out = jax.lax.fori_loop(start // block, -(-stop // block), body, jax.tree.map(pad, old))
-    return jax.tree.map(lambda o: o[:num], out)
-
-
-def block_size(size: int, capacity: int) -> int:
-    """Rows per block: many where closed forms vectorise, few where LAPACK takes matrices one by one anyway, and one
-    where a matrix of a row that is not in use would be felt."""
-    return min(capacity, 64 if size <= 3 else max(1, min(8, 512 // size**2)))
+    return with_members(run, problem, rows, old, start, stop)

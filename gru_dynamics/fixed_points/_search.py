@@ -11,7 +11,7 @@ from ._classify import Located, locate
 from ._levenberg_marquardt import LevenbergMarquardt
 from ._merge import merge
 from ._queue import run_queue
-from ._rows import block_size, map_rows
+from ._rows import map_rows
 
 
 class Options(eqx.Module):
@@ -75,14 +75,7 @@ def search(system: AbstractSystem, guesses: Float[Array, "num R"], options: Opti
         found = _absorb(found, ends, success, total, options)
         # Points are appended, so those located in an earlier round stay as they are.
         stop = jnp.where(number + 1 < num_blocks, 0, found.count)
-        located = map_rows(
-            lambda point: locate(system, point),
-            found.located.point,
-            found.located,
-            found.num_located,
-            stop,
-            block_size(size, capacity),
-        )
+        located = map_rows(locate, system, found.located.point, found.located, found.num_located, stop, size)
         return number + 1, eqx.tree_at(lambda f: (f.located, f.num_located), found, (located, stop))
 
     def unfinished(carry):
