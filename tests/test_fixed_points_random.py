@@ -41,11 +41,6 @@ def random_stack(key):
     return scaled(gd.StackedCell(layers), 4.0)
 
 
-def random_mixed_stack(key):
-    below, above = jr.split(key)
-    return scaled(gd.StackedCell([gd.LSTMCell(0, 2, key=below), gd.GRUCell(2, 2, key=above)]), 5.0)
-
-
 def run(make, count):
     cells = eqx.filter_vmap(make)(jr.split(jr.key(0), count))
     return sweep(cells, jr.split(jr.key(1), count), 64)
@@ -66,7 +61,6 @@ def after(key):
         (after, 5000, 500),
         (random_lstm, 200, 10),
         (random_stack, 200, 10),
-        (random_mixed_stack, 200, 5),
     ],
 )
 def test_index_sum_is_one(make, count, bistable):
@@ -76,7 +70,7 @@ def test_index_sum_is_one(make, count, bistable):
     mask = np.asarray(points.mask)
     assert (np.asarray(points.residual)[mask] < 1e-12).all()
     visible = np.asarray(points.state)[mask]
-    if make is not random_lstm and make is not random_mixed_stack:
+    if make is not random_lstm:  # whose memory part is not bounded by 1
         assert (np.abs(visible) < 1).all()
 
 
@@ -101,17 +95,17 @@ def test_a_thousand_checkpoints_in_one_call():
 
 def test_the_update_gate_changes_the_stability_of_some_points():
     """With b_z = (3, -3) a few percent of fixed points change stability; none moves, saddles stay saddles."""
-    cells = eqx.filter_vmap(after)(jr.split(jr.key(3), 2000))
-    kinds = []
+    cells, keys = eqx.filter_vmap(after)(jr.split(jr.key(0), 5000)), jr.split(jr.key(1), 5000)
+    points = sweep(cells, keys, 64)
+    mask = np.asarray(points.mask)
+    dims = []
     for b_z in ((0.0, 0.0), (3.0, -3.0)):
         gate = jnp.zeros_like(cells.U_z), jnp.broadcast_to(jnp.array(b_z), cells.b_z.shape)
         flows = eqx.tree_at(lambda c: (c.U_z, c.b_z), cells, gate)
-        kinds.append(_flow_unstable_dims(flows, sweep(cells, jr.split(jr.key(1), 2000), 64).state))
-    mask = np.asarray(sweep(cells, jr.split(jr.key(1), 2000), 64).mask)
-    one, other = (k[mask] for k in kinds)
-    changed = one != other
+        dims.append(_flow_unstable_dims(flows, points.state)[mask])
+    changed = dims[0] != dims[1]
     assert 0.002 < changed.mean() < 0.1
-    assert ((one == 1) == (other == 1)).all()
+    assert ((dims[0] == 1) == (dims[1] == 1)).all()
 
 
 @eqx.filter_jit

@@ -31,10 +31,10 @@ def with_members(run: Callable[..., Any], problem: Any, *arguments: Any) -> Any:
     def batch(axis_size: int, in_batched: Any, arrays: Any, *arguments: Any) -> Any:
         batched, *others = in_batched
 
-        def spread(x: Array, is_batched: bool) -> Array:
+        def spread(x: Any, is_batched: bool) -> Any:
             return x if is_batched else jnp.broadcast_to(x[None], (axis_size, *x.shape))
 
-        def member(number: Array) -> Any:
+        def member(number: Any) -> Any:
             picked = jax.tree.map(lambda x, is_batched: x[number] if is_batched else x, arrays, batched)
             return eqx.combine(picked, static)
 

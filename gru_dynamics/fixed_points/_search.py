@@ -73,7 +73,7 @@ def search(system: AbstractSystem, guesses: Float[Array, "num R"], options: Opti
             options.method, system, block, total, lambda _, lane: lane.residual <= options.tolerance
         )
         found = _absorb(found, ends, success, total, options)
-        # Points are appended, so those located in an earlier round stay as they are.
+        # New points are appended, so those located in an earlier round stay as they are.
         stop = jnp.where(number + 1 < num_blocks, 0, found.count)
         located = map_rows(locate, system, found.located.point, found.located, found.num_located, stop, size)
         return number + 1, eqx.tree_at(lambda f: (f.located, f.num_located), found, (located, stop))
@@ -111,7 +111,8 @@ def _absorb(
         jnp.zeros_like(found.hits).at[row].set(hits[:-1], mode="drop"),
         jnp.minimum(count, capacity),
         found.overflow | (count > capacity),
-        found.num_located,
+        # Refined points can turn out to be one. Rows then move up, and what is known of them belongs to others.
+        jnp.where(jnp.all(leader[:capacity] == found.used), found.num_located, 0),
         found.num_guesses + total.astype(jnp.int32),
         found.num_converged + jnp.sum(success, dtype=jnp.int32),
     )

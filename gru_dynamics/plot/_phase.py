@@ -56,7 +56,7 @@ def phase_portrait(
       points and trajectories.
     - `resolution`: grid points per axis of background and nullclines.
     - `ax`: where to draw. By default a new figure, `ax.figure`, that pyplot does not keep: save it with
-      `ax.figure.savefig(...)`, or end a notebook cell with `ax.figure`.
+      `ax.figure.savefig(...)`, or in a notebook give an axes of `plt.subplots()`.
 
     **Returns:** the axes. Nothing is computed but the field on the grid, of shape `(resolution, resolution)`.
 
