@@ -1,6 +1,7 @@
 """What can go wrong, each with a sentence that tells the user what to do about it."""
 
 import optimistix as optx
+from jax.core import Tracer
 
 
 class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
@@ -29,3 +30,11 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The iteration stopped before its residual reached the tolerance. "
         "Start nearer to the fixed point or raise `max_steps`."
     )
+
+
+def raise_failure(where: str, result: RESULTS) -> None:
+    """`RuntimeError` with the text of a result that is not successful. Inside `jax.jit` and `jax.vmap`, where the
+    outcome is not known yet, nothing happens: the caller has the result."""
+    failed = result != RESULTS.successful
+    if not isinstance(failed, Tracer) and bool(failed):
+        raise RuntimeError(f"{where}: {RESULTS[result]}")

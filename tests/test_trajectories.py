@@ -6,10 +6,9 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from catalogue import without_type_checks
 
 import gru_dynamics as gd
-
-from catalogue import without_type_checks
 
 _CELL = gd.GRUCell(3, 4, key=jr.key(0))
 _rollout = eqx.filter_jit(gd.rollout)

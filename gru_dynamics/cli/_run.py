@@ -154,9 +154,7 @@ def run_convert(
         except WeightError as error:
             raise CommandError(f"{file}: {error}") from error
         save_weights(out, weights)
-    say(
-        f"wrote {out}: the {type(cell).__name__} for {to}, without other entries of the file such as a readout"
-    )
+    say(f"wrote {out}: the {type(cell).__name__} for {to}, without other entries of the file such as a readout")
 
 
 def _provenance(command: str, seed: int, more: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ import functools
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
-from .._results import RESULTS
+from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
 from ..linalg import eigenvalues
 from ..systems import AbstractSystem
@@ -65,9 +64,8 @@ def find_fixed_points(
     if not is_double(float_dtype(system)):
         warn_float32()
     points = _find(system, guesses, key, method, max_points, max_reseeds, merge_distance)
-    failed = points.result != RESULTS.successful
-    if throw and not isinstance(failed, Tracer) and bool(failed):
-        raise RuntimeError(f"find_fixed_points: {RESULTS[points.result]}")
+    if throw:
+        raise_failure("find_fixed_points", points.result)
     return points
 
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
-from .._results import RESULTS
+from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Bounds, Float, Int, PRNGKey, Scalar
 from ..linalg import solve_spd
 from ..systems import AbstractFlow, AbstractMap, AbstractSystem
@@ -160,9 +159,8 @@ def find_slow_points(
     if not isinstance(guesses, AbstractGuesses):
         guesses = ArrayGuesses(guesses)
     points = _find(system, guesses, key, max_speed, max_steps, max_points, merge_distance)
-    failed = points.result != RESULTS.successful
-    if throw and not isinstance(failed, Tracer) and bool(failed):
-        raise RuntimeError(f"find_slow_points: {RESULTS[points.result]}")
+    if throw:
+        raise_failure("find_slow_points", points.result)
     return points
 
 
