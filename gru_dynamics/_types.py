@@ -7,8 +7,6 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Key, Shaped
 
 Scalar: TypeAlias = Float[Array, ""]
-Vector: TypeAlias = Float[Array, " n"]
-Matrix: TypeAlias = Float[Array, "m n"]
 Activation: TypeAlias = Callable[[Array], Array]
 PRNGKey: TypeAlias = Key[Array, ""]
 ArrayTree: TypeAlias = Any
@@ -26,9 +24,7 @@ __all__ = [
     "Float",
     "Int",
     "Key",
-    "Matrix",
     "PRNGKey",
     "Scalar",
     "Shaped",
-    "Vector",
 ]

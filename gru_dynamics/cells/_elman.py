@@ -7,7 +7,7 @@ import jax.random as jr
 
 from .._types import Activation, Array, ArrayLike, Bounds, DTypeLike, Float, PRNGKey
 from ._base import AbstractGatedCell, Linearisation, check_vector
-from ._init import Initializer, uniform_fan
+from ._init import Initializer, initial_bias, uniform_fan
 
 # Closure of the range of each common activation: the trapping box of a network that uses it.
 _RANGES: dict[Activation, tuple[float, float]] = {
@@ -71,9 +71,7 @@ class ElmanCell(AbstractGatedCell):
         key_w, key_u, key_b = jr.split(key, 3)
         self.W = input_init(key_w, (hidden_size, input_size), dtype)
         self.U = recurrent_init(key_u, (hidden_size, hidden_size), dtype)
-        drawn = uniform_fan(key_b, (hidden_size, 1), dtype)[:, 0]
-        start = drawn if recurrent_init is uniform_fan else jnp.zeros_like(drawn)
-        self.b = start if use_bias else None
+        self.b = initial_bias(key_b, hidden_size, dtype, recurrent_init) if use_bias else None
         self.leak = None if leak is None else jnp.asarray(leak, dtype)
         self.activation = activation
         self.activation_range = _RANGES.get(activation) if activation_range is None else activation_range

@@ -9,7 +9,7 @@ import jax.random as jr
 
 from .._types import Array, Bounds, DTypeLike, Float, PRNGKey
 from ._base import AbstractGatedCell, Linearisation, check_vector
-from ._init import Initializer, uniform_fan
+from ._init import Initializer, initial_bias, uniform_fan
 
 Reset = Literal["before", "after"] | None
 
@@ -81,9 +81,7 @@ class GRUCell(AbstractGatedCell):
             setattr(self, f"U_{gate}", recurrent_init(key_u, (hidden_size, hidden_size), dtype) if present else None)
         biases = (use_bias and reset is not None, use_bias, use_bias, use_bias and reset == "after")
         for name, present, bias_key in zip(names, biases, jr.split(jr.fold_in(key, 1), 4), strict=True):
-            drawn = uniform_fan(bias_key, (hidden_size, 1), dtype)[:, 0]
-            start = drawn if recurrent_init is uniform_fan else jnp.zeros_like(drawn)
-            setattr(self, name, start if present else None)
+            setattr(self, name, initial_bias(bias_key, hidden_size, dtype, recurrent_init) if present else None)
         self.input_size, self.hidden_size, self.reset = input_size, hidden_size, reset
 
     @property

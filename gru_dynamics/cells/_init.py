@@ -11,6 +11,13 @@ from .._types import Array, Float, PRNGKey
 Initializer: TypeAlias = Callable[[PRNGKey, tuple[int, int], jnp.dtype], Array]
 
 
+def initial_bias(key: PRNGKey, size: int, dtype: jnp.dtype, recurrent_init: Initializer) -> Float[Array, " H"]:
+    """Bias `(H,)` that goes with an initialiser: drawn alike for `uniform_fan`, whose frameworks do so, else zeros."""
+    if recurrent_init is uniform_fan:
+        return uniform_fan(key, (size, 1), dtype)[:, 0]
+    return jnp.zeros((size,), dtype)
+
+
 def glorot(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
     """Uniform on `[-a, a]`, `a = sqrt(6 / (m + n))`, for a matrix of `shape = (m, n)`; keeps the forward and backward
     variances about equal.

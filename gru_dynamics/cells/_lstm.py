@@ -7,7 +7,7 @@ import jax.random as jr
 
 from .._types import Array, Bounds, DTypeLike, Float, PRNGKey
 from ._base import AbstractCell, check_vector
-from ._init import Initializer, uniform_fan
+from ._init import Initializer, initial_bias, uniform_fan
 
 
 class LSTMCell(AbstractCell):
@@ -64,9 +64,7 @@ class LSTMCell(AbstractCell):
             key_w, key_u, key_b = jr.split(gate_key, 3)
             setattr(self, f"W_{gate}", input_init(key_w, (hidden_size, input_size), dtype))
             setattr(self, f"U_{gate}", recurrent_init(key_u, (hidden_size, hidden_size), dtype))
-            drawn = uniform_fan(key_b, (hidden_size, 1), dtype)[:, 0]
-            start = drawn if recurrent_init is uniform_fan else jnp.zeros_like(drawn)
-            setattr(self, f"b_{gate}", start if use_bias else None)
+            setattr(self, f"b_{gate}", initial_bias(key_b, hidden_size, dtype, recurrent_init) if use_bias else None)
         self.input_size, self.hidden_size = input_size, hidden_size
 
     @property

@@ -11,7 +11,7 @@ from .._types import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
 from ..linalg import eigenvalues
 from ..systems import AbstractSystem
 from ._classify import stability
-from ._guesses import AbstractGuesses, ArrayGuesses, float_dtype
+from ._guesses import AbstractGuesses, as_guesses, float_dtype
 from ._levenberg_marquardt import LevenbergMarquardt, largest
 from ._linear import sort_spectrum
 from ._points import Completeness, FixedPoints, Kind
@@ -59,8 +59,7 @@ def find_fixed_points(
     **Source:** residual: Jordan, Sokół, Park (2019), eq. 7 without the gate; index sum: Lefschetz (1926); iteration:
     Yamashita & Fukushima (2001).
     """
-    if not isinstance(guesses, AbstractGuesses):
-        guesses = ArrayGuesses(guesses)
+    guesses = as_guesses(guesses)
     if not is_double(float_dtype(system)):
         warn_float32()
     points = _find(system, guesses, key, method, max_points, max_reseeds, merge_distance)

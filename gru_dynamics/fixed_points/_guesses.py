@@ -107,6 +107,11 @@ class ArrayGuesses(AbstractGuesses):
         return self.points.astype(float_dtype(system))
 
 
+def as_guesses(guesses: AbstractGuesses | ArrayLike) -> AbstractGuesses:
+    """Guesses as they are; an array becomes `ArrayGuesses`."""
+    return guesses if isinstance(guesses, AbstractGuesses) else ArrayGuesses(guesses)
+
+
 def float_dtype(system: AbstractSystem) -> jnp.dtype:
     """The float dtype of the system's own arrays; JAX's default when it has none."""
     leaves = jax.tree.leaves(eqx.filter(system, eqx.is_inexact_array))

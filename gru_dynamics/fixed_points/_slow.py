@@ -11,7 +11,7 @@ from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Bounds, Float, Int, PRNGKey, Scalar
 from ..linalg import solve_spd
 from ..systems import AbstractFlow, AbstractMap, AbstractSystem
-from ._guesses import AbstractGuesses, ArrayGuesses, float_dtype
+from ._guesses import AbstractGuesses, as_guesses, float_dtype
 from ._levenberg_marquardt import clip, largest
 from ._merge import merge
 from ._precision import highest_precision
@@ -156,8 +156,7 @@ def find_slow_points(
 
     **Source:** Sussillo & Barak (2013), section 2.2.
     """
-    if not isinstance(guesses, AbstractGuesses):
-        guesses = ArrayGuesses(guesses)
+    guesses = as_guesses(guesses)
     points = _find(system, guesses, key, max_speed, max_steps, max_points, merge_distance)
     if throw:
         raise_failure("find_slow_points", points.result)
