@@ -26,6 +26,19 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     nonfinite_system = (
         "The system returns inf or nan at every guess. Check the weights and the constant input for inf or nan."
     )
+    undecided_cluster = (
+        "In some places (`clusters`) fixed points are degenerate or closer than `min_width`; how many is open. "
+        "Lower `min_width` to separate close points; a degenerate point stays undecided."
+    )
+    box_budget_spent = (
+        "The budget of boxes was spent before everything was decided; what is listed is proven, more points may lie in "
+        "`clusters`. Raise `max_boxes`, or give a smaller box as `bounds`; beyond about 8 units use "
+        "`find_fixed_points` with `verify=True`."
+    )
+    enumeration_overflow = (
+        "There are more fixed points or undecided boxes than the result can hold; what is listed is proven, but points "
+        "are missing. Raise `max_points`, or `min_width` if the points form a curve."
+    )
     not_converged = (
         "The iteration stopped before its residual reached the tolerance. "
         "Start nearer to the fixed point or raise `max_steps`."

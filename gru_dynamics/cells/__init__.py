@@ -7,6 +7,11 @@ from ._base import (
     autodiff_linearise as autodiff_linearise,
 )
 from ._elman import ElmanCell as ElmanCell
+from ._enclosure import (
+    CellEnclosure as CellEnclosure,
+    Enclosable as Enclosable,
+    enclose_gated as enclose_gated,
+)
 from ._gru import GRUCell as GRUCell
 from ._init import Initializer as Initializer, glorot as glorot, orthogonal as orthogonal, uniform_fan as uniform_fan
 from ._lstm import LSTMCell as LSTMCell

@@ -1,12 +1,17 @@
 """The plain and the leaky recurrent network."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 
 from .._types import Activation, Array, ArrayLike, Bounds, DTypeLike, Float, PRNGKey
+from ..linalg import intervals
+from ..linalg.intervals import Interval, as_interval
 from ._base import AbstractGatedCell, Linearisation, check_vector
+from ._enclosure import CellEnclosure, affine, column, enclose_gated
 from ._init import Initializer, initial_bias, uniform_fan
 
 # Closure of the range of each common activation: the trapping box of a network that uses it.
@@ -18,6 +23,13 @@ _RANGES: dict[Activation, tuple[float, float]] = {
     jax.nn.soft_sign: (-1.0, 1.0),
     jnp.arctan: (-jnp.pi / 2, jnp.pi / 2),
     jnp.sin: (-1.0, 1.0),
+}
+
+# Enclosures of value and slope, the slope from (argument, value).
+_ENCLOSURES: dict[Activation, tuple[Callable[[Interval], Interval], Callable[[Interval, Interval], Interval]]] = {
+    jnp.tanh: (intervals.tanh, lambda x, value: intervals.tanh_slope(value)),
+    jax.nn.sigmoid: (intervals.sigmoid, lambda x, value: intervals.sigmoid_slope(value)),
+    jax.nn.relu: (intervals.relu, lambda x, value: intervals.relu_slope(x)),
 }
 
 
@@ -114,3 +126,18 @@ class ElmanCell(AbstractGatedCell):
             slope[:, None] * self.U,
             slope[:, None] * self.W,
         )
+
+    def enclose(self, resting: Interval, input: Float[Array, " I"] | None = None) -> CellEnclosure:
+        """Boxes that hold keep gate, candidate and Jacobians for all states in the box `resting`, shape `(H,)`.
+
+        **Raises:** `ValueError` for an activation other than tanh, `jax.nn.sigmoid` and `jax.nn.relu`.
+        """
+        if self.activation not in _ENCLOSURES:
+            known = ", ".join(f.__name__ for f in _ENCLOSURES)
+            name = getattr(self.activation, "__name__", repr(self.activation))
+            raise ValueError(f"ElmanCell: no enclosure is known for the activation {name}, only for {known}")
+        value, slope = _ENCLOSURES[self.activation]
+        drive = affine(self.W, input, self.U, resting, self.b)
+        c = value(drive)
+        leak = jnp.ones_like(c.lower) if self.leak is None else jnp.broadcast_to(self.leak, c.shape)
+        return enclose_gated(c, column(slope(drive, c)) * self.U, 1 - as_interval(leak))

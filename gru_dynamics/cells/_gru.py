@@ -1,6 +1,6 @@
 """The gated recurrent unit in its three forms."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -8,7 +8,10 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from .._types import Array, Bounds, DTypeLike, Float, PRNGKey
+from ..linalg import intervals
+from ..linalg.intervals import Interval
 from ._base import AbstractGatedCell, Linearisation, check_vector
+from ._enclosure import CellEnclosure, affine, column, enclose_gated
 from ._init import Initializer, initial_bias, uniform_fan
 
 Reset = Literal["before", "after"] | None
@@ -131,8 +134,33 @@ class GRUCell(AbstractGatedCell):
             z, keep_slope * self.U_z, keep_slope * self.W_z, c, slope * drive_state, slope * drive_input
         )
 
+    def enclose(self, resting: Interval, input: Float[Array, " I"] | None = None) -> CellEnclosure:
+        """Boxes that hold keep gate, candidate and Jacobians for all states in the box `resting`, shape `(H,)`."""
+        h = resting
+        z = intervals.sigmoid(affine(self.W_z, input, self.U_z, h, self.b_z))
+        if self.W_r is None or self.U_r is None:
+            c = intervals.tanh(affine(self.W_c, input, self.U_c, h, self.b_c))
+            return enclose_gated(c, column(intervals.tanh_slope(c)) * self.U_c, z)
+        r = intervals.sigmoid(affine(self.W_r, input, self.U_r, h, self.b_r))
+        reset_slope = intervals.sigmoid_slope(r)
+        if self.reset == "after":
+            lin = affine(self.W_c, None, self.U_c, h, self.b_hc)
+            drive = intervals.times_nonnegative(r, lin)
+            if input is not None and input.size:
+                drive = drive + intervals.matvec(self.W_c, input)
+            c = intervals.tanh(_add(drive, self.b_c))
+            weight = intervals.times_nonnegative(reset_slope, lin)
+            drive_state = column(r) * self.U_c + column(weight) * self.U_r
+        else:
+            c = intervals.tanh(affine(self.W_c, input, self.U_c, intervals.times_nonnegative(r, h), self.b_c))
+            weight = intervals.times_nonnegative(reset_slope, h)
+            diagonal = column(r) * jnp.eye(self.hidden_size)
+            drive_state = intervals.matmul(self.U_c, column(weight) * self.U_r + diagonal)
+        slope = column(intervals.tanh_slope(c))
+        return enclose_gated(c, intervals.times_nonnegative(slope, drive_state), z)
 
-def _add(value: Array, bias: Array | None) -> Array:
+
+def _add(value: Any, bias: Array | None) -> Any:
     return value if bias is None else value + bias
 
 

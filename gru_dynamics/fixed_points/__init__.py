@@ -1,5 +1,7 @@
 """Floor 4: all fixed and slow points of one system: search, merge, classify, certify."""
 
+from ._enumerate import enumerate_fixed_points as enumerate_fixed_points
+from ._enumeration import Clusters as Clusters, Enumeration as Enumeration
 from ._find import find_fixed_points as find_fixed_points
 from ._guesses import (
     AbstractGuesses as AbstractGuesses,

@@ -126,6 +126,8 @@ def _find(
     )
     return FixedPoints(
         *sorted_rows,
+        proven=jnp.zeros_like(used),
+        radius=jnp.full_like(residual, jnp.inf),
         index_sum=index_sum,
         complete=jnp.asarray(complete, jnp.int32),
         num_guesses=found.num_guesses,

@@ -56,6 +56,8 @@ class FixedPoints(eqx.Module):
       or real part (flow) first.
     - `residual (K,)`: largest component of the gate-free residual. `index (K,)`: sign det(-d residual), 0 if singular.
     - `hits (K,)`: how many guesses ended at the point.
+    - `proven (K,)`: whether it is proven that exactly one fixed point lies within `radius (K,)` of the resting state in
+      every component; `radius` is inf where nothing was proven or asked for.
     - `index_sum ()`: sum of the indices. `complete ()`: a `Completeness`.
     - `num_guesses ()`, `num_converged ()`: guesses used, reseeding included, and how many reached a fixed point;
       `num_reseeds ()`: rounds of reseeding.
@@ -73,6 +75,8 @@ class FixedPoints(eqx.Module):
     residual: Float[Array, "*batch K"]
     index: Int[Array, "*batch K"]
     hits: Int[Array, "*batch K"]
+    proven: Bool[Array, "*batch K"]
+    radius: Float[Array, "*batch K"]
     index_sum: Int[Array, "*batch"]
     complete: Int[Array, "*batch"]
     num_guesses: Int[Array, "*batch"]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._types import Array, Int, Shaped
+from .._types import Array, Bool, Int, Shaped
 from ._members import line_up, with_members
 
 
@@ -44,3 +44,23 @@ def map_rows(
         return jax.tree.map(lambda x: x.reshape(members, capacity, *x.shape[1:]), done)
 
     return with_members(run, problem, rows, old, start, stop)
+
+
+def each_used(function: Callable[[Array], Any], used: Bool[Array, " length"], block: int) -> Any:
+    """`function(place)` for the places in use, zeros elsewhere; `block` places are worked on at a time."""
+    length = used.size
+    block = min(block, length)
+    total = jnp.sum(used, dtype=jnp.int32)
+    position = jnp.where(used, jnp.cumsum(used, dtype=jnp.int32) - 1, length)
+    line = jnp.zeros((length,), jnp.int32).at[position].set(jnp.arange(length, dtype=jnp.int32), mode="drop")
+    shapes = jax.eval_shape(function, jnp.zeros((), jnp.int32))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
+
+    def body(step: Array, out: Any) -> Any:
+        number = step * block + jnp.arange(block, dtype=jnp.int32)
+        place = line[jnp.minimum(number, length - 1)]
+        new = jax.vmap(function)(place)
+        target = jnp.where(number < total, place, length)
+        return jax.tree.map(lambda o, n: o.at[target].set(n, mode="drop"), out, new)
+
+    return jax.lax.fori_loop(0, -(-total // block), body, empty)

@@ -2,8 +2,13 @@
 
 import functools
 import warnings
+from typing import TypeVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
+
+T = TypeVar("T")
 
 
 class PrecisionWarning(UserWarning):
@@ -43,3 +48,13 @@ def warn_float32() -> None:
         PrecisionWarning,
         stacklevel=4,
     )
+
+
+def as_double(system: T, where: str) -> T:
+    """The system with its floating-point leaves in float64, the very same numbers."""
+    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        raise ValueError(
+            f"{where}: proofs need float64. Set the environment variable JAX_ENABLE_X64=1, or update jax_enable_x64 in "
+            "jax.config before creating arrays."
+        )
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, system)

@@ -5,6 +5,7 @@ from ._base import (
     AbstractFlow as AbstractFlow,
     AbstractMap as AbstractMap,
     AbstractSystem as AbstractSystem,
+    Enclosure as Enclosure,
     jacobian as jacobian,
 )
 from ._cell import CellFlow as CellFlow, CellMap as CellMap

@@ -1,11 +1,30 @@
 """What every analysis asks of a system."""
 
 import abc
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 
 from .._types import Array, Bounds, Float
+from ..linalg.intervals import Interval
+
+
+class Enclosure(NamedTuple):
+    """Boxes that hold what a system does anywhere in a box of resting states.
+
+    **Fields** (R resting, S state variables), all `Interval`:
+
+    - `residual (R,)` and `residual_jacobian (R, R)`.
+    - `image (R,)`: holds every fixed point in the box (the candidate of a cell), or `None` when nothing is known.
+    - `jacobian (S, S)`: of the step (map) or the vector field (flow) at the **fixed points** in the box.
+
+    **Source:** Rump (2010), section 5, inclusion functions.
+    """
+
+    residual: Interval
+    residual_jacobian: Interval
+    image: Interval | None
+    jacobian: Interval
 
 
 class AbstractSystem(eqx.Module):
@@ -56,6 +75,11 @@ class AbstractSystem(eqx.Module):
     @abc.abstractmethod
     def velocity(self, state: Float[Array, " S"]) -> Float[Array, " S"]:
         """`F(state) - state` for a map, the vector field for a flow; its norm is the speed."""
+
+    @abc.abstractmethod
+    def enclose(self, resting: Interval) -> Enclosure:
+        """What the system does in the box `resting`, shape `(R,)`. Raises `TypeError`, saying what to do, when the
+        cell or function has no enclosure."""
 
 
 class AbstractMap(AbstractSystem):

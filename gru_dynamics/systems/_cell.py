@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, ArrayLike, Bounds, Float, Scalar
-from ..cells import AbstractCell
-from ._base import AbstractFlow, AbstractMap, AbstractSystem
+from ..cells import AbstractCell, CellEnclosure, Enclosable
+from ..linalg.intervals import Interval
+from ._base import AbstractFlow, AbstractMap, AbstractSystem, Enclosure
 
 
 def _constant_input(cell: AbstractCell, input: ArrayLike | None) -> Array | None:
@@ -46,6 +47,14 @@ class _AbstractCellSystem(AbstractSystem):
     def lift(self, resting: Float[Array, " R"]) -> Float[Array, " S"]:
         return self.cell.lift(resting, self.input)
 
+    def _enclose(self, resting: Interval) -> CellEnclosure:
+        if not isinstance(self.cell, Enclosable):
+            raise TypeError(
+                f"{type(self.cell).__name__} has no enclosure, so nothing can be proven about its fixed points; use "
+                "find_fixed_points, or give the cell a method `enclose` (see gru_dynamics.cells.Enclosable)."
+            )
+        return self.cell.enclose(resting, self.input)
+
 
 class CellMap(_AbstractCellSystem, AbstractMap):
     """The discrete map `state' = cell(state, input)` at a constant input.
@@ -76,6 +85,11 @@ class CellMap(_AbstractCellSystem, AbstractMap):
 
     def velocity(self, state: Float[Array, " S"]) -> Float[Array, " S"]:
         return self.cell(state, self.input) - state
+
+    def enclose(self, resting: Interval) -> Enclosure:
+        cell = self._enclose(resting)
+        identity = jnp.eye(resting.shape[0])
+        return Enclosure(cell.image - resting, cell.image_jacobian - identity, cell.image, cell.step_jacobian)
 
 
 class CellFlow(_AbstractCellSystem, AbstractFlow):
@@ -115,3 +129,9 @@ class CellFlow(_AbstractCellSystem, AbstractFlow):
 
     def velocity(self, state: Float[Array, " S"]) -> Float[Array, " S"]:
         return self.cell.velocity(state, self.input) / self.tau
+
+    def enclose(self, resting: Interval) -> Enclosure:
+        cell = self._enclose(resting)
+        identity = jnp.eye(resting.shape[0])
+        jacobian = cell.velocity_jacobian / self.tau
+        return Enclosure(cell.image - resting, cell.image_jacobian - identity, cell.image, jacobian)

@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, ArrayLike, ArrayTree, Bounds, Float
-from ._base import AbstractFlow, AbstractMap, AbstractSystem
+from ..linalg.intervals import Interval
+from ._base import AbstractFlow, AbstractMap, AbstractSystem, Enclosure
+
+FunctionEnclosure = Callable[[Any, Any], Any]
 
 
 def _box(bounds: tuple[ArrayLike, ArrayLike] | None) -> Bounds | None:
@@ -24,6 +27,7 @@ class _AbstractFunctionSystem(AbstractSystem):
     """What map and flow of a function have in common: the resting state is the state."""
 
     box: eqx.AbstractVar[Bounds | None]
+    enclosure: eqx.AbstractVar[FunctionEnclosure | None]
 
     @property
     def resting_size(self) -> int | None:
@@ -45,13 +49,22 @@ class _AbstractFunctionSystem(AbstractSystem):
     def input_jacobian(self, state: Float[Array, " S"]) -> Float[Array, "S I"]:
         return jnp.zeros((state.size, 0), state.dtype)
 
+    def _enclose(self, state: Interval, args: ArrayTree) -> tuple[Interval, Interval]:
+        if self.enclosure is None:
+            raise TypeError(
+                f"this {type(self).__name__} has no enclosure, so nothing can be proven about its fixed points; give "
+                "it `enclosure=`, a function (box, args) -> (value, jacobian) on gru_dynamics.linalg.Interval."
+            )
+        return self.enclosure(state, args)
+
 
 class FunctionMap(_AbstractFunctionSystem, AbstractMap):
     """The map `state' = function(state, args)`.
 
     **Fields:** `function`, called with a state `(S,)` and `args`; `args`, a pytree of parameters that `Family` may
     vary; `bounds`, two vectors `(S,)`: a box that the map sends into itself, which gives the index certificate, or
-    `None`.
+    `None`; `enclosure`, for proofs: `(box, args) -> (value, jacobian)`, three `Interval` of shapes `(S,)`,
+    `(S,)` and `(S, S)`, that hold every value and derivative of the function in the box, or `None`.
 
     **Shapes:** state `(S,)` -> `(S,)`. The resting state is the state; the residual is `function(state, args) - state`.
 
@@ -63,6 +76,7 @@ class FunctionMap(_AbstractFunctionSystem, AbstractMap):
     function: Callable[[Any, Any], Any]
     args: ArrayTree
     box: Bounds | None
+    enclosure: FunctionEnclosure | None
 
     def __init__(
         self,
@@ -70,8 +84,9 @@ class FunctionMap(_AbstractFunctionSystem, AbstractMap):
         args: ArrayTree = None,
         *,
         bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        enclosure: FunctionEnclosure | None = None,
     ):
-        self.function, self.args, self.box = function, args, _box(bounds)
+        self.function, self.args, self.box, self.enclosure = function, args, _box(bounds), enclosure
 
     def __call__(self, state: Float[Array, " S"], args: ArrayTree = None) -> Float[Array, " S"]:
         return self.function(state, self.args if args is None else args)
@@ -85,13 +100,18 @@ class FunctionMap(_AbstractFunctionSystem, AbstractMap):
     def velocity(self, state: Float[Array, " S"]) -> Float[Array, " S"]:
         return self(state) - state
 
+    def enclose(self, resting: Interval) -> Enclosure:
+        value, jacobian = self._enclose(resting, self.args)
+        return Enclosure(value - resting, jacobian - jnp.eye(resting.shape[0]), value, jacobian)
+
 
 class FunctionFlow(_AbstractFunctionSystem, AbstractFlow):
     """The flow `dstate/dt = function(t, state, args)`, autonomous; analyses evaluate it at `t = 0`.
 
     **Fields:** `function`, called with a time `()`, a state `(S,)` and `args`; `args`, a pytree of parameters that
     `Family` may vary; `bounds`, two vectors `(S,)`: a box on whose boundary the field points inward, which gives the
-    index certificate, or `None`.
+    index certificate, or `None`; `enclosure`, for proofs: `(box, args) -> (value, jacobian)`, three `Interval` of
+    shapes `(S,)`, `(S,)` and `(S, S)`, that hold every value and derivative of the function in the box, or `None`.
 
     **Shapes:** state `(S,)` -> `(S,)`. The resting state is the state; the residual is the vector field.
 
@@ -103,6 +123,7 @@ class FunctionFlow(_AbstractFunctionSystem, AbstractFlow):
     function: Callable[[Any, Any, Any], Any]
     args: ArrayTree
     box: Bounds | None
+    enclosure: FunctionEnclosure | None
 
     def __init__(
         self,
@@ -110,8 +131,9 @@ class FunctionFlow(_AbstractFunctionSystem, AbstractFlow):
         args: ArrayTree = None,
         *,
         bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        enclosure: FunctionEnclosure | None = None,
     ):
-        self.function, self.args, self.box = function, args, _box(bounds)
+        self.function, self.args, self.box, self.enclosure = function, args, _box(bounds), enclosure
 
     def __call__(self, t: Any, state: Float[Array, " S"], args: ArrayTree = None) -> Float[Array, " S"]:
         return self.function(t, state, self.args if args is None else args)
@@ -124,3 +146,7 @@ class FunctionFlow(_AbstractFunctionSystem, AbstractFlow):
 
     def velocity(self, state: Float[Array, " S"]) -> Float[Array, " S"]:
         return self.residual(state)
+
+    def enclose(self, resting: Interval) -> Enclosure:
+        value, jacobian = self._enclose(resting, self.args)
+        return Enclosure(value, jacobian, None, jacobian)

@@ -1,0 +1,337 @@
+"""The verb: every fixed point of a system, with proof."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._results import RESULTS, raise_failure
+from .._types import Array, ArrayLike, Bool, Bounds, Float, Int
+from ..linalg.intervals import Interval
+from ..systems import AbstractSystem
+from ._boxes import Limits, Stack, branch_and_prune
+from ._classify import stability
+from ._clusters import degree, gather
+from ._enumeration import NO_BOUND, Clusters, Enumeration
+from ._find import _eigenvalues_of
+from ._levenberg_marquardt import largest
+from ._linear import sort_spectrum
+from ._members import with_members
+from ._points import Completeness, FixedPoints, Kind
+from ._precision import highest_precision
+from ._proof import count_unstable, polish, prove_existence
+from ._refine import attach_gradient, freeze
+from ._rows import each_used
+from ._tolerances import as_double, degenerate_tolerance
+
+
+def enumerate_fixed_points(
+    system: AbstractSystem,
+    bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    *,
+    max_boxes: int = 1_000_000,
+    min_width: float = 1e-6,
+    max_points: int | None = None,
+    max_clusters: int = 8,
+    lanes: int | None = None,
+    throw: bool = True,
+) -> Enumeration:
+    """Every fixed point of a system in its trapping box, or in a box of your choice, with mathematical proof.
+
+    Boxes are contracted by the candidate and by Krawczyk's operator, in interval arithmetic with outward rounding,
+    until each holds no fixed point or exactly one. What remains at `min_width` is reported as a cluster. Proofs are
+    about the system in real numbers whose weights are the given floating-point numbers.
+
+    Under `jax.vmap` all systems share one stack of boxes, so thousands of small systems keep the device busy. The work
+    grows steeply with the number of units and the gain; it is meant for n <= 8, tries any n, and stops at `max_boxes`
+    with what is proven by then.
+
+    **Arguments:**
+
+    - `system`: a map or flow with an enclosure: `ElmanCell` and `GRUCell` have one, for others see
+      `gru_dynamics.cells.Enclosable` and the `enclosure` of `FunctionMap` and `FunctionFlow`. Float64 is required;
+      float32 weights are taken as the numbers they are.
+    - `bounds`: `(lower, upper)`, each `(R,)`; by default the system's trapping box.
+    - `max_boxes`: boxes to look at per system. `min_width`: boxes narrower than this are not halved any more.
+    - `max_points`: K, rows of the result; by default `4 * 3^R`, at most 1024. `max_clusters`: C.
+    - `lanes`: boxes in work at the same time; by default 256 for one system, up to 8192 for a batch.
+    - `throw`: raise for a system that returns nan. Use `throw=False` under `jax.vmap`.
+
+    **Returns:** an `Enumeration`. A spent budget or an undecided cluster is a partial answer, not an error: look at
+    `complete`, `count` and `result`, or print `summary()`.
+
+    **Raises:** `TypeError` when the system has no enclosure, `ValueError` when there is no box to search or when
+    float64 is disabled, `RuntimeError` when the system is not finite (not inside `jax.jit` or `jax.vmap`).
+
+    **Source:** Krawczyk (1969); Hansen & Walster (2004), chapter 11.
+    """
+    system = as_double(system, "enumerate_fixed_points")
+    if system.bounds is None and bounds is None:
+        raise ValueError(
+            "enumerate_fixed_points: this system has no trapping box, so say where to look: bounds=(lower, upper). "
+            "Only fixed points in that box are then counted."
+        )
+    trapped = bounds is None
+    ends = system.bounds if bounds is None else bounds
+    assert ends is not None
+    lower, upper = (jnp.asarray(end, jnp.float64) for end in ends)
+    if lower.ndim != 1 or lower.shape != upper.shape or system.resting_size not in (None, lower.size):
+        raise ValueError(
+            f"enumerate_fixed_points: bounds must be two vectors of length {system.resting_size}, got shapes "
+            f"{lower.shape} and {upper.shape}"
+        )
+    capacity = min(4 * 3 ** min(lower.size, 6), 1024) if max_points is None else max_points
+    sizes = _Sizes(capacity, max_clusters, lanes, trapped)
+    enumeration = _enumerate(system, (lower, upper), sizes, max_boxes, min_width)
+    if throw:
+        raise_failure("enumerate_fixed_points", _error(enumeration.result))
+    return enumeration
+
+
+class _Sizes(NamedTuple):
+    points: int
+    clusters: int
+    lanes: int | None
+    trapped: bool
+
+
+def _error(result: RESULTS) -> RESULTS:
+    """A result that is an error, not a partial answer."""
+    return RESULTS.where(result == RESULTS.nonfinite_system, result, RESULTS.successful)
+
+
+class _Proven(NamedTuple):
+    """A proven point before it is classified."""
+
+    point: Float[Array, " R"]
+    lower: Float[Array, " R"]
+    upper: Float[Array, " R"]
+    region_lower: Float[Array, " R"]
+    region_upper: Float[Array, " R"]
+    residual: Float[Array, ""]
+    sign: Int[Array, ""]
+    unstable_dim: Int[Array, ""]
+    kind_proven: Bool[Array, ""]
+
+
+@eqx.filter_jit
+@highest_precision
+def _enumerate(
+    system: AbstractSystem, bounds: Bounds, sizes: _Sizes, max_boxes: ArrayLike, min_width: ArrayLike
+) -> Enumeration:
+    frozen = freeze(system)
+    root = jax.lax.stop_gradient(jnp.concatenate(bounds))
+    limits = jnp.asarray(max_boxes, jnp.int32), jnp.asarray(min_width, jnp.float64)
+    run = functools.partial(_run, sizes)
+    rows, used, clusters, num_boxes, exhausted, overflow = with_members(run, frozen, root, *limits)
+
+    box = Interval(*bounds)
+    inside = jnp.all((rows.lower >= box.lower[None]) & (rows.upper <= box.upper[None]), axis=1)
+    apart = jnp.any((rows.lower > box.upper[None]) | (rows.upper < box.lower[None]), axis=1)
+    if sizes.trapped:
+        inside = jnp.ones_like(inside)
+    else:
+        used = used & ~apart
+    certain = used & inside
+
+    points = jax.vmap(functools.partial(attach_gradient, system))(rows.point, used)
+    state = jax.vmap(system.lift)(points)
+    values = _eigenvalues_of(jax.vmap(system.jacobian)(state), jnp.max(jnp.where(used, jnp.arange(used.size), -1)) + 1)
+    values = jax.vmap(functools.partial(sort_spectrum, system))(values)
+    likely, likely_dim, focus = jax.vmap(
+        lambda value: stability(
+            system, jax.lax.stop_gradient(value), jnp.zeros((), bool), degenerate_tolerance(value.real.dtype)
+        )
+    )(values)
+    size = state.shape[1]
+    sharp = jnp.where(rows.unstable_dim == 0, Kind.SINK, jnp.where(rows.unstable_dim == size, Kind.SOURCE, Kind.SADDLE))
+    kind = jnp.where(used, jnp.where(rows.kind_proven, sharp, likely), Kind.NONE).astype(jnp.int32)
+    unstable_dim = jnp.where(rows.kind_proven, rows.unstable_dim, likely_dim)
+    index = jnp.where(used, rows.sign, 0)
+    index_sum = jnp.sum(index, dtype=jnp.int32)
+
+    all_signs = jnp.all(jnp.where(used, rows.sign != 0, True))
+    clusters, needed = _judge(clusters, rows, certain, sizes.trapped, box, index_sum, all_signs)
+    lowest = jnp.sum(certain, dtype=jnp.int32) + needed
+    decided = ~jnp.any(clusters.mask) & ~overflow
+    highest = jnp.where(decided, jnp.sum(used, dtype=jnp.int32), NO_BOUND)
+    proven = decided & (lowest == highest)
+    complete = jnp.where(proven, Completeness.CERTIFIED, Completeness.INCOMPLETE).astype(jnp.int32)
+
+    finite = jnp.all(jnp.isfinite(frozen.residual(Interval(*bounds).midpoint)))
+    result = RESULTS.where(decided, RESULTS.successful, RESULTS.undecided_cluster)
+    result = RESULTS.where(exhausted, RESULTS.box_budget_spent, result)
+    result = RESULTS.where(overflow, RESULTS.enumeration_overflow, result)
+    result = RESULTS.where(finite, result, RESULTS.nonfinite_system)
+
+    order = jnp.argsort(jnp.where(used, 2 * unstable_dim, 4 * size) + jnp.tanh(jax.lax.stop_gradient(state[:, 0])))
+    half = 0.5 * jnp.max(rows.upper - rows.lower, axis=1)
+    listed = jax.tree.map(
+        lambda x: x[order],
+        (state, used, kind, unstable_dim, focus, values, jnp.where(used, rows.residual, jnp.inf), index),
+    )
+    none = jnp.zeros((), jnp.int32)
+    fixed = FixedPoints(
+        *listed,
+        hits=jnp.zeros_like(index),
+        proven=used[order],
+        radius=jnp.where(used, half, jnp.inf)[order],
+        index_sum=index_sum,
+        complete=complete,
+        num_guesses=none,
+        num_converged=none,
+        num_reseeds=none,
+        result=result,
+    )
+    count = jnp.stack([lowest, highest]).astype(jnp.int32)
+    kind_proven = (rows.kind_proven & used)[order]
+    return Enumeration(fixed, rows.lower[order], rows.upper[order], kind_proven, clusters, count, num_boxes, result)
+
+
+def _judge(
+    clusters: Clusters,
+    rows: _Proven,
+    certain: Bool[Array, " K"],
+    trapped: bool,
+    box: Interval,
+    index_sum: Int[Array, ""],
+    all_signs: Bool[Array, ""],
+) -> tuple[Clusters, Int[Array, ""]]:
+    """The clusters, with the degree of a single one in a trapping box from the sum of all indices, and how many of them
+    must hold a further point."""
+    alone = jnp.sum(clusters.mask) == 1
+    if trapped:
+        follows = clusters.mask & ~clusters.degree_proven & alone & all_signs
+        clusters = eqx.tree_at(
+            lambda c: (c.degree, c.degree_proven, c.around_lower, c.around_upper),
+            clusters,
+            (
+                jnp.where(follows, 1 - index_sum, clusters.degree),
+                clusters.degree_proven | follows,
+                jnp.where(follows[:, None], box.lower[None], clusters.around_lower),
+                jnp.where(follows[:, None], box.upper[None], clusters.around_upper),
+            ),
+        )
+
+    def others(low: Array, high: Array) -> tuple[Array, Array]:
+        """Sum of the indices of the proven points in a box, and whether each is known to be in or out."""
+        within = jnp.all((rows.lower > low[None]) & (rows.upper < high[None]), axis=1)
+        outside = jnp.any((rows.lower > high[None]) | (rows.upper < low[None]), axis=1)
+        clear = jnp.all(jnp.where(certain, (within & (rows.sign != 0)) | outside, True))
+        return jnp.sum(jnp.where(certain & within, rows.sign, 0), dtype=jnp.int32), clear
+
+    def reaches(low: Array, high: Array) -> Array:
+        """How many clusters touch a box."""
+        apart = jnp.any((clusters.lower > high[None]) | (clusters.upper < low[None]), axis=1)
+        return jnp.sum(clusters.mask & ~apart)
+
+    sums, clear = jax.vmap(others)(clusters.around_lower, clusters.around_upper)
+    single = jax.vmap(reaches)(clusters.around_lower, clusters.around_upper) == 1
+    enclosed = jnp.all((clusters.around_lower >= box.lower[None]) & (clusters.around_upper <= box.upper[None]), axis=1)
+    needs = clusters.mask & clusters.degree_proven & clear & single & (enclosed | trapped) & (clusters.degree != sums)
+    return clusters, jnp.sum(needs, dtype=jnp.int32)
+
+
+def _run(
+    sizes: _Sizes,
+    member: Callable[[Array], AbstractSystem],
+    roots: Float[Array, "members ends"],
+    max_boxes: Int[Array, " members"],
+    min_width: Float[Array, " members"],
+) -> Any:
+    """All systems at once: search, refine what was found, gather what was not."""
+    members, ends = roots.shape
+    size = ends // 2
+    lanes = min(8192, max(256, members)) if sizes.lanes is None else sizes.lanes
+    stack = min(lanes * 24 * size, 2**21)
+    limits = Limits(
+        lanes, stack, members * sizes.points, max(8 * members, 2**14), jnp.max(max_boxes), jnp.min(min_width)
+    )
+    found = branch_and_prune(member, roots, limits)
+
+    grid, used, crowded = _distribute(found.proven, members, sizes.points)
+
+    def refine(place: Array) -> _Proven:
+        system, row = member(place // sizes.points), grid[place]
+        region = Interval(row[:size], row[size:])
+        polished = polish(system, region.midpoint)
+        existence = prove_existence(system, polished)
+        same = existence.proven & jnp.all((existence.box.lower >= region.lower) & (existence.box.upper <= region.upper))
+        point = jnp.where(same, polished, region.midpoint)
+        lower = jnp.where(same, existence.box.lower, region.lower)
+        upper = jnp.where(same, existence.box.upper, region.upper)
+        unstable, known = count_unstable(system, system.enclose(Interval(lower, upper)).jacobian)
+        sign = jnp.where(same, existence.sign, 0)
+        residual = largest(system.residual(point))
+        return _Proven(point, lower, upper, region.lower, region.upper, residual, sign, unstable, known)
+
+    block = 512 if size <= 3 else 64
+    rows = each_used(refine, used, block)
+    rows = jax.tree.map(lambda x: x.reshape(members, sizes.points, *x.shape[1:]), rows)
+    used = used.reshape(members, sizes.points)
+    repeated, unclear = jax.vmap(_repeats)(rows, used)
+
+    left = found.undecided
+    gap = 8 * limits.min_width
+    hulls, open_ = gather(left.rows, left.member, left.size, members, sizes.clusters, gap)
+    hulls = hulls.reshape(members * sizes.clusters, ends)
+
+    def around(place: Array) -> tuple[Array, Array, Array, Array]:
+        hull = Interval(hulls[place, :size], hulls[place, size:])
+        value, proven, box = degree(member(place // sizes.clusters), hull)
+        return value, proven, box.lower, box.upper
+
+    value, proven, low, high = each_used(around, open_.reshape(-1), 16)
+    shape = members, sizes.clusters
+    clusters = Clusters(
+        hulls[:, :size].reshape(*shape, size),
+        hulls[:, size:].reshape(*shape, size),
+        open_,
+        value.reshape(shape),
+        proven.reshape(shape),
+        low.reshape(*shape, size),
+        high.reshape(*shape, size),
+    )
+    overflow = found.overflow | crowded | unclear
+    return rows, used & ~repeated, clusters, found.num_boxes, found.exhausted, overflow
+
+
+def _distribute(found: Stack, members: int, capacity: int) -> tuple[Array, Array, Array]:
+    """Rows of the list in the order of their members, `capacity` for each: `(grid (members * capacity, 2 R), used,
+    crowded (members,))`."""
+    length = found.member.size
+    valid = jnp.arange(length, dtype=jnp.int32) < found.size
+    owner = jnp.where(valid, found.member, members)
+    order = jnp.argsort(owner, stable=True)
+    owner = owner[order]
+    first = jnp.searchsorted(owner, jnp.arange(members, dtype=jnp.int32)).astype(jnp.int32)
+    rank = jnp.arange(length, dtype=jnp.int32) - first[jnp.minimum(owner, members - 1)]
+    place = jnp.where((owner < members) & (rank < capacity), owner * capacity + rank, members * capacity)
+    grid = jnp.zeros((members * capacity, found.rows.shape[1])).at[place].set(found.rows[order], mode="drop")
+    used = jnp.zeros((members * capacity,), bool).at[place].set(True, mode="drop")
+    late = jnp.where((owner < members) & (rank >= capacity), owner, members)
+    return grid, used, jnp.zeros((members,), bool).at[late].set(True, mode="drop")
+
+
+def _repeats(rows: _Proven, used: Bool[Array, " K"]) -> tuple[Bool[Array, " K"], Bool[Array, ""]]:
+    """Rows that hold the same zero as an earlier one, and whether for some pair this could not be told.
+
+    Two regions with one zero each share it if the small box of one zero lies in the other region, and do not if the
+    small boxes have nothing in common.
+    """
+
+    def pairs(one: Array, other: Array, compare: Callable[[Array, Array], Array]) -> Array:
+        return functools.reduce(
+            jnp.logical_and, [compare(one[:, None, i], other[None, :, i]) for i in range(one.shape[1])]
+        )
+
+    meet = pairs(rows.lower, rows.upper, jnp.less_equal) & pairs(rows.upper, rows.lower, jnp.greater_equal)
+    within = pairs(rows.lower, rows.region_lower, jnp.greater_equal) & pairs(
+        rows.upper, rows.region_upper, jnp.less_equal
+    )
+    earlier = jnp.tril(jnp.ones((used.size, used.size), bool), -1) & used[:, None] & used[None]
+    same = meet & (within | within.T) & earlier
+    return jnp.any(same, axis=1), jnp.any(meet & ~(within | within.T) & earlier)

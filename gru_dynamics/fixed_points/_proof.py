@@ -1,0 +1,166 @@
+"""Proofs about one point: existence, uniqueness, stability."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .._types import Array, Bool, Float, Int
+from ..linalg import eigensystem
+from ..linalg.intervals import Interval, as_interval, matvec
+from ..linalg.intervals._rounding import EPSILON, down, sum_error, up
+from ..systems import AbstractMap, AbstractSystem
+from ._krawczyk import approximate_inverse, krawczyk
+from ._levenberg_marquardt import largest
+
+
+class Existence(NamedTuple):
+    """`proven`: exactly one zero of the residual lies in `box (R,)`, which is as small as rounding allows; it is
+    simple, and `sign` is that of `det(-d residual)` there, its index, 0 if that could not be proven."""
+
+    proven: Bool[Array, ""]
+    box: Interval
+    sign: Int[Array, ""]
+
+
+def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 4) -> Float[Array, " R"]:
+    """A few Newton steps in floating point, each taken only if it does not make the residual larger."""
+
+    def body(_: Array, point: Array) -> Array:
+        inverse = approximate_inverse(system.residual_jacobian(point))
+        trial = point - inverse @ system.residual(point)
+        better = largest(system.residual(trial)) <= largest(system.residual(point))
+        return jnp.where(better, trial, point)
+
+    return jax.lax.fori_loop(0, steps, body, point)
+
+
+def prove_existence(system: AbstractSystem, point: Float[Array, " R"], attempts: int = 6) -> Existence:
+    """Krawczyk's test on boxes around a polished point, from the size of its error upward.
+
+    **Source:** Rump (2010), section 13, with his epsilon inflation.
+    """
+    at = system.enclose(as_interval(point))
+    inverse = approximate_inverse(at.residual_jacobian.midpoint)
+    step = matvec(inverse, at.residual).magnitude
+    start = 2 * step + 4 * EPSILON * jnp.max(jnp.abs(point)) + 1e-280
+
+    def body(carry: tuple[Array, Existence, Array]) -> tuple[Array, Existence, Array]:
+        number, _, reach = carry
+        region = Interval(point - reach, point + reach)
+        newton = krawczyk(system, region)
+        sign = jnp.where(newton.unique, determinant_sign(-newton.enclosure.residual_jacobian), 0)
+        return number + 1, Existence(newton.unique, region.intersect(newton.image), sign), 8 * reach
+
+    def unfinished(carry: tuple[Array, Existence, Array]) -> Array:
+        return (carry[0] < attempts) & ~carry[1].proven
+
+    zero = jnp.zeros((), jnp.int32)
+    return jax.lax.while_loop(unfinished, body, (zero, Existence(zero > 0, as_interval(point), zero), start))[1]
+
+
+def uniqueness_radius(system: AbstractSystem, point: Float[Array, " R"], attempts: int = 24) -> Float[Array, ""]:
+    """A radius r, within a factor 2 of what the test can show, such that the cube of half side r around the point
+    holds one zero only; 0 if none of the radii 1, 1/2, 1/4, ... passes."""
+
+    def body(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        number, _, radius = carry
+        unique = krawczyk(system, Interval(down(point - radius), up(point + radius))).unique
+        return number + 1, unique, jnp.where(unique, radius, 0.5 * radius)
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        return (carry[0] < attempts) & ~carry[1]
+
+    zero = jnp.zeros((), jnp.int32)
+    _, unique, radius = jax.lax.while_loop(unfinished, body, (zero, zero > 0, jnp.ones(())))
+    return jnp.where(unique, radius, 0.0)
+
+
+def determinant_sign(J: Interval) -> Int[Array, ""]:
+    """The sign of the determinant of every matrix in `J (n, n)`, 0 if it could not be proven: complex eigenvalues come
+    in pairs, so beyond two dimensions it is the parity of the eigenvalues left of the imaginary axis."""
+    if J.shape[0] > 2:
+        left, known = count_right_half(-J)
+        return jnp.where(known, 1 - 2 * (left % 2), 0)
+    det = J[0, 0] if J.shape[0] == 1 else _trace_and_determinant(J)[1]
+    return jnp.where(det.lower > 0, 1, jnp.where(det.upper < 0, -1, 0)).astype(jnp.int32)
+
+
+def count_unstable(system: AbstractSystem, jacobian: Interval) -> tuple[Int[Array, ""], Bool[Array, ""]]:
+    """`(number, proven)` of eigenvalues outside the unit circle (map) or right of the imaginary axis (flow), for every
+    matrix in the interval matrix `(S, S)`."""
+    return count_outside_circle(jacobian) if isinstance(system, AbstractMap) else count_right_half(jacobian)
+
+
+def count_right_half(J: Interval) -> tuple[Int[Array, ""], Bool[Array, ""]]:
+    """Eigenvalues with positive real part: by trace and determinant up to two dimensions, by discs beyond."""
+    if J.shape[0] == 1:
+        return _decide([(J.lower[0, 0] > 0, 1), (J.upper[0, 0] < 0, 0)])
+    if J.shape[0] == 2:
+        trace, det = _trace_and_determinant(J)
+        return _decide(
+            [(det.upper < 0, 1), ((det.lower > 0) & (trace.upper < 0), 0), ((det.lower > 0) & (trace.lower > 0), 2)]
+        )
+    centers, radii = discs(J)
+    real = centers.real
+    return jnp.sum(real > 0, dtype=jnp.int32), jnp.all(jnp.abs(real) > radii)
+
+
+def count_outside_circle(J: Interval) -> tuple[Int[Array, ""], Bool[Array, ""]]:
+    """Eigenvalues of modulus above 1: by the characteristic polynomial at 1 and -1 up to two dimensions, by discs
+    beyond."""
+    if J.shape[0] == 1:
+        return _decide([((J.lower[0, 0] > 1) | (J.upper[0, 0] < -1), 1), (J.magnitude[0, 0] < 1, 0)])
+    if J.shape[0] == 2:
+        trace, det = _trace_and_determinant(J)
+        # Values of the characteristic polynomial at 1 and -1: an odd number of eigenvalues lies in (-1, 1) if the
+        # signs differ; with both positive the two are inside or outside together, with both negative on either side.
+        at_one, at_minus = 1 - trace + det, 1 + trace + det
+        positive, negative = (at_one.lower > 0) & (at_minus.lower > 0), (at_one.upper < 0) & (at_minus.upper < 0)
+        mixed = ((at_one.lower > 0) & (at_minus.upper < 0)) | ((at_one.upper < 0) & (at_minus.lower > 0))
+        return _decide([(mixed, 1), (negative | (positive & (det.lower > 1)), 2), (positive & (det.upper < 1), 0)])
+    centers, radii = discs(J)
+    excess = jnp.abs(centers) - 1
+    return jnp.sum(excess > 0, dtype=jnp.int32), jnp.all(jnp.abs(excess) > radii + 4 * EPSILON)
+
+
+def discs(J: Interval) -> tuple[Array, Array]:
+    """Centres and radii `(n,)` of Gershgorin discs of `V^-1 J V` with V the approximate eigenvectors: every union of
+    discs that is apart from the others holds as many eigenvalues as it has discs, for every matrix in J.
+
+    With W an approximate inverse of V and R = I - W V, `V^-1 J V = (I - R)^-1 W J V`, so the rows of `W J V` are off by
+    at most `|R| / (1 - |R|)` of its norm.
+
+    **Source:** Gershgorin (1931); Rump (2010), section 13.4.
+    """
+    n = J.shape[0]
+    _, V, W = eigensystem(J.midpoint)
+    size_v, size_w = jnp.abs(V), jnp.abs(W)
+    highest = jax.lax.Precision.HIGHEST
+
+    def product(a: Array, b: Array) -> Array:
+        return jnp.matmul(a, b, precision=highest)
+
+    middle = J.midpoint
+    T = product(product(W, middle.astype(W.dtype)), V)
+    # Complex products have twice the terms; four times the bound also covers moduli computed in floating point.
+    magnitude = product(product(size_w, jnp.abs(middle)), size_v)
+    error = 8 * sum_error(2 * n, magnitude) + up(1.001 * product(product(size_w, J.radius), size_v))
+    defect = jnp.abs(jnp.eye(n, dtype=W.dtype) - product(W, V)) + 8 * sum_error(2 * n, 1 + product(size_w, size_v))
+    loss = 1.001 * jnp.max(jnp.sum(defect, axis=1))
+    rows = jnp.abs(T) + error
+    amplified = jnp.where(loss < 1, loss / (1 - loss), jnp.inf) * jnp.max(jnp.sum(rows, axis=1))
+    others = jnp.sum(jnp.where(jnp.eye(n, dtype=bool), error, rows), axis=1)
+    return jnp.diag(T), 1.001 * (others + amplified)
+
+
+def _trace_and_determinant(J: Interval) -> tuple[Interval, Interval]:
+    return J[0, 0] + J[1, 1], J[0, 0] * J[1, 1] - J[0, 1] * J[1, 0]
+
+
+def _decide(cases: list[tuple[Array, int]]) -> tuple[Int[Array, ""], Bool[Array, ""]]:
+    """The number of the first case that holds, and whether any does."""
+    number, known = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+    for holds, value in reversed(cases):
+        number, known = jnp.where(holds, value, number).astype(jnp.int32), known | holds
+    return number, known
