@@ -39,6 +39,10 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "There are more fixed points or undecided boxes than the result can hold; what is listed is proven, but points "
         "are missing. Raise `max_points`, or `min_width` if the points form a curve."
     )
+    not_proven = (
+        "No fixed point could be proven near this state. Start nearer to it; a degenerate point, or one with another "
+        "very near, cannot be proven this way."
+    )
     not_converged = (
         "The iteration stopped before its residual reached the tolerance. "
         "Start nearer to the fixed point or raise `max_steps`."

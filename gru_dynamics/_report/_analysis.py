@@ -13,6 +13,7 @@ class Point:
 
     **Fields:** `state (S,)`; `kind`, one of sink, saddle, source, degenerate; `label`, the same with node or focus in
     two dimensions; `unstable_dim`; `eigenvalues (S,)`, leading one first; `residual`; `index`; `hits`;
+    `radius` within which the point is proven to exist and to be alone, or `None`;
     `readout (O,)` or `None`; `leads_to`, numbers of the sinks that a nudge either way along the one unstable direction
     leads to.
 
@@ -29,6 +30,7 @@ class Point:
     hits: int
     readout: np.ndarray | None = None
     leads_to: tuple[int, ...] = ()
+    radius: float | None = None
 
     def time_constant(self, is_map: bool) -> float:
         """Steps or time in which the leading mode changes by a factor e; negative when it grows."""
@@ -49,7 +51,8 @@ class Analysis:
 
     **Fields:** `title`; `system`, facts for `result.json` with at least `kind` ("map" or "flow"), `cell`,
     `hidden_size`, `input`; `points`; `index_sum`; `complete`, one of certified, consistent, incomplete, unknown;
-    `search`, how many guesses were used; `warnings`; `provenance`.
+    `search`, how many guesses were used; `proof`, boxes and proven count of an enumeration, empty without one;
+    `warnings`; `provenance`.
 
     **Source:** schema of `result.json` in the architecture.
     """
@@ -60,6 +63,7 @@ class Analysis:
     index_sum: int
     complete: str
     search: dict[str, int]
+    proof: dict[str, Any]
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -86,6 +90,7 @@ class Analysis:
             "complete": self.complete,
             "warnings": list(self.warnings),
             "search": self.search,
+            "proof": self.proof,
             "provenance": self.provenance,
         }
 
@@ -99,6 +104,8 @@ class Analysis:
             "residual": point.residual,
             "index": point.index,
             "hits": point.hits,
+            "proven": point.radius is not None,
+            "radius": point.radius,
             "time_constant": time_constant if math.isfinite(time_constant) else None,
             "period": period,
         }

@@ -21,13 +21,15 @@ def collect(
     *,
     readout: Array | np.ndarray | None = None,
     leads_to: Mapping[int, tuple[int, ...]] | None = None,
+    proof: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
     provenance: dict[str, Any] | None = None,
 ) -> Analysis:
     """The facts of one search.
 
     **Arguments:** `title`; `system`, see `Analysis`; `points` of one system; `readout (K, O)`, one row for each row of
-    `points`; `leads_to`, by number of the point in the list; `warnings` and `provenance` to pass on.
+    `points`; `leads_to`, by number of the point in the list; `proof`, what an enumeration says; `warnings` and
+    `provenance` to pass on.
 
     **Returns:** an `Analysis`, with a warning for each sign of trouble in `points`.
 
@@ -36,7 +38,7 @@ def collect(
     rows = np.flatnonzero(np.asarray(points.mask))
     arrays = {
         name: np.asarray(getattr(points, name))[rows]
-        for name in ("state", "kind", "unstable_dim", "eigenvalues", "residual", "index", "hits")
+        for name in ("state", "kind", "unstable_dim", "eigenvalues", "residual", "index", "hits", "radius")
     }
     outputs = None if readout is None else np.asarray(readout)[rows]
     found = tuple(
@@ -49,6 +51,7 @@ def collect(
             residual=float(arrays["residual"][number]),
             index=int(arrays["index"][number]),
             hits=int(arrays["hits"][number]),
+            radius=float(arrays["radius"][number]) if points.proven[row] else None,
             readout=None if outputs is None else outputs[number],
             leads_to=tuple((leads_to or {}).get(number, ())),
         )
@@ -65,6 +68,7 @@ def collect(
             "num_converged": int(points.num_converged),
             "num_reseeds": int(points.num_reseeds),
         },
+        proof=dict(proof or {}),
         warnings=(*warnings, *_troubles(points)),
         provenance=provenance or {},
     )

@@ -46,6 +46,11 @@ _HOW_TO_READ = (
         "all fixed points sum to +1, whatever the weights. A sum that differs tells that points are missing or "
         "degenerate; a sum of +1 leaves only sets of missing points whose indices cancel.",
     ),
+    (
+        "Proven",
+        "Existence and uniqueness of a point shown by interval arithmetic with every rounding error bounded; the "
+        "number is the largest possible error of each component of the listed state.",
+    ),
     ("Hits", "How many starting points ended at this fixed point; a point with few hits is easily missed."),
 )
 

@@ -19,20 +19,21 @@ _SHAPES = {
 def table(analysis: Analysis) -> str:
     """Rows by unstable dimension, at most `MAX_ROWS`; readout and outcomes only where known."""
     points = analysis.points
+    proven = any(point.radius is not None for point in points)
     readout = any(point.readout is not None for point in points)
     leads = any(point.leads_to for point in points)
     names = ["#", "kind", "unstable", "leading eigenvalue", f"time constant ({analysis.unit})", "index"]
-    names += ["residual", "hits"] + ["readout"] * readout + ["leads to"] * leads
+    names += ["residual", "hits"] + ["proven within"] * proven + ["readout"] * readout + ["leads to"] * leads
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     rows = "\n".join(
-        _row(number, point, analysis.is_map, readout, leads) for number, point in enumerate(points[:MAX_ROWS])
+        _row(number, point, analysis.is_map, proven, readout, leads) for number, point in enumerate(points[:MAX_ROWS])
     )
     cut = len(points) - MAX_ROWS
     more = f'<p class="lede">{cut} more points are in result.json.</p>' if cut > 0 else ""
     return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>{more}'
 
 
-def _row(number: int, point: Point, is_map: bool, readout: bool, leads: bool) -> str:
+def _row(number: int, point: Point, is_map: bool, proven: bool, readout: bool, leads: bool) -> str:
     shape = f'<svg viewBox="0 0 16 16" aria-hidden="true">{_SHAPES[point.kind]}</svg>'
     cells = [
         str(number),
@@ -44,6 +45,8 @@ def _row(number: int, point: Point, is_map: bool, readout: bool, leads: bool) ->
         _minus(f"{point.residual:.1e}"),
         str(point.hits),
     ]
+    if proven:
+        cells.append("no" if point.radius is None else _minus(f"{point.radius:.0e}"))
     if readout:
         cells.append("" if point.readout is None else ", ".join(_minus(f"{value:+.2f}") for value in point.readout))
     if leads:

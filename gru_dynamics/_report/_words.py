@@ -129,7 +129,10 @@ def _readout(analysis: Analysis) -> str:
 def _certificate(analysis: Analysis) -> str:
     total = analysis.index_sum
     texts = {
-        "certified": "The list is proven complete.",
+        "certified": (
+            "Is the list complete? Yes, and that is proven: interval arithmetic excludes every other state of the box "
+            f"that the network lives in ({analysis.proof.get('num_boxes', 0)} pieces were looked at)."
+        ),
         "consistent": (
             "Is the list complete? The network cannot leave a box, and then the indices of all its fixed points "
             f"(+1 or -1 each) must sum to +1. Those found sum to {total:+d}. So no single point is missing. It is a "
@@ -151,4 +154,14 @@ def _certificate(analysis: Analysis) -> str:
             "the list against."
         ),
     }
-    return texts[analysis.complete]
+    return f"{_existence(analysis)} {texts[analysis.complete]}".strip()
+
+
+def _existence(analysis: Analysis) -> str:
+    radii = [point.radius for point in analysis.points]
+    proven = [radius for radius in radii if radius is not None]
+    if not proven:
+        return ""
+    if len(proven) == len(radii):
+        return f"Each point of the list is proven to exist, within {max(proven):.0e} of where it is listed."
+    return f"Of the points, {len(proven)} are proven to exist, within {max(proven):.0e} of where they are listed."

@@ -40,11 +40,14 @@ def run_analyze(
     tau: float,
     seed: int,
     max_points: int | None,
+    max_boxes: int,
     out: Path | None,
     json: bool,
 ) -> None:
     """Find, draw and report the fixed points of the cell in a file."""
     positive(file, [("--seeds", seeds), ("--max-points", max_points)])
+    if max_boxes < 0:
+        raise CommandError(f"{file}: --max-boxes must be 0 (no enumeration) or more, found {max_boxes}; choose one")
     cell = read_cell(file, format=format, layer=layer, prefix=prefix, reset=reset)
     system, facts = read_system(file, cell, input=input, flow=flow, tau=tau)
     visited = None if states is None else read_states(states, cell.state_size)
@@ -63,6 +66,7 @@ def run_analyze(
             seeds=seeds,
             seed=seed,
             max_points=max_points,
+            max_boxes=max_boxes,
             provenance=provenance,
         )
         say(f"{len(found.analysis.points)} fixed points; drawing")
@@ -88,7 +92,12 @@ def run_demo(command: str, *, out: Path, json: bool) -> None:
         say("1 of 2: a GRU with 16 units, trained to remember 3 bits")
         cell = read_cell(file, format="torch", layer=None, prefix=None, reset=None)
         system, facts = read_system(file, cell, input=None, flow=False, tau=1.0)
-        common: dict[str, Any] = {"seed": 0, "max_points": None, "provenance": _provenance(command, 0, {})}
+        common: dict[str, Any] = {
+            "seed": 0,
+            "max_points": None,
+            "max_boxes": 100_000,
+            "provenance": _provenance(command, 0, {}),
+        }
         trained = search(
             "A trained network: three bits of memory",
             system,

@@ -19,6 +19,7 @@ from ..systems import AbstractFlow, AbstractMap, AbstractSystem
 from ..trajectories import integrate, rollout
 from ._errors import CommandError
 from ._inputs import Readout
+from ._prove import enumerated, provable
 
 _NUDGE = 1e-3
 _MAX_DECISIONS = 128
@@ -47,20 +48,31 @@ def search(
     seeds: int,
     seed: int,
     max_points: int | None,
+    max_boxes: int,
     provenance: dict[str, Any],
 ) -> Found:
     """All fixed points, their readouts, and where the decision points lead."""
     key_guess, key_search = jr.split(jr.key(seed))
     guesses, warnings = _guesses(system, states, seeds, key_guess)
-    points = find_fixed_points(system, guesses, key=key_search, max_points=max_points, throw=False)
+    points = find_fixed_points(
+        system, guesses, key=key_search, max_points=max_points, verify=provable(system), throw=False
+    )
     if bool(points.result == RESULTS.nonfinite_system):
         raise CommandError(f"{facts['file']}: expected a cell with finite values, found nan or inf; check --input")
+    points, proof, open_questions = enumerated(system, points, max_boxes)
     outputs = None
     if readout is not None:
         outputs = np.asarray(jax.vmap(cell.output)(points.state)) @ readout.weight.T + readout.bias
     leads_to, paths = _unfold(system, points, 1.0 if facts["tau"] is None else facts["tau"])
     analysis = collect(
-        title, facts, points, readout=outputs, leads_to=leads_to, warnings=tuple(warnings), provenance=provenance
+        title,
+        facts,
+        points,
+        readout=outputs,
+        leads_to=leads_to,
+        proof=proof,
+        warnings=(*warnings, *open_questions),
+        provenance=provenance,
     )
     return Found(system, analysis, points, states, paths, readout)
 

@@ -1,7 +1,11 @@
 """Floor 4: all fixed and slow points of one system: search, merge, classify, certify."""
 
 from ._enumerate import enumerate_fixed_points as enumerate_fixed_points
-from ._enumeration import Clusters as Clusters, Enumeration as Enumeration
+from ._enumeration import (
+    NO_BOUND as NO_BOUND,
+    Clusters as Clusters,
+    Enumeration as Enumeration,
+)
 from ._find import find_fixed_points as find_fixed_points
 from ._guesses import (
     AbstractGuesses as AbstractGuesses,
@@ -15,3 +19,4 @@ from ._points import Completeness as Completeness, FixedPoints as FixedPoints, K
 from ._refine import fixed_point as fixed_point
 from ._slow import SlowKind as SlowKind, SlowPoints as SlowPoints, find_slow_points as find_slow_points
 from ._tolerances import PrecisionWarning as PrecisionWarning
+from ._verify import VerifiedPoint as VerifiedPoint, verify_point as verify_point

@@ -20,6 +20,7 @@ from ._refine import attach_gradient, freeze
 from ._rows import map_rows
 from ._search import Options, search
 from ._tolerances import degenerate_tolerance, is_double, merge_distance, residual_tolerance, warn_float32
+from ._verify import prove_listed
 
 
 def find_fixed_points(
@@ -31,6 +32,7 @@ def find_fixed_points(
     max_points: int | None = None,
     max_reseeds: int = 8,
     merge_distance: float | None = None,
+    verify: bool = False,
     throw: bool = True,
 ) -> FixedPoints:
     """All fixed points that can be reached from the guesses, classified, with the index sum as a check.
@@ -49,12 +51,16 @@ def find_fixed_points(
     - `max_points`: K, rows of the result; by default `num`, but at most 1024 (fewer beyond 181 dimensions).
     - `max_reseeds`: blocks of extra guesses, each of `min(num, 4096)`.
     - `merge_distance`: points nearer than this (2-norm) are one; by default 1e-6 in float64, 5e-3 in float32.
+    - `verify`: prove of each point that it is there and alone, and how near: `proven` and `radius` of the result. Needs
+      float64 enabled and a system with an enclosure (see `enumerate_fixed_points`, which also proves that none is
+      missing).
     - `throw`: raise when the result is not successful. Use `throw=False` under `jax.vmap` and look at `.result`.
 
     **Returns:** `FixedPoints` with K rows. Under `jax.vmap` over systems every field gains a leading axis.
 
-    **Raises:** `ValueError` for guesses of a wrong shape; `RuntimeError` when nothing converged, when the system
-    returns inf or nan, or when there are more points than `max_points` (not inside `jax.jit` or `jax.vmap`).
+    **Raises:** `ValueError` for guesses of a wrong shape; `TypeError` for `verify` without an enclosure; `RuntimeError`
+    when nothing converged, when the system returns inf or nan, or when there are more points than `max_points` (not
+    inside `jax.jit` or `jax.vmap`).
 
     **Source:** residual: Jordan, Sokół, Park (2019), eq. 7 without the gate; index sum: Lefschetz (1926); iteration:
     Yamashita & Fukushima (2001).
@@ -62,7 +68,7 @@ def find_fixed_points(
     guesses = as_guesses(guesses)
     if not is_double(float_dtype(system)):
         warn_float32()
-    points = _find(system, guesses, key, method, max_points, max_reseeds, merge_distance)
+    points = _find(system, guesses, key, method, max_points, max_reseeds, merge_distance, verify)
     if throw:
         raise_failure("find_fixed_points", points.result)
     return points
@@ -78,6 +84,7 @@ def _find(
     max_points: int | None,
     max_reseeds: int,
     distance: float | None,
+    verify: bool,
 ) -> FixedPoints:
     frozen = freeze(system)
     start = jax.lax.stop_gradient(guesses(frozen, key))
@@ -116,18 +123,23 @@ def _find(
     result = RESULTS.where(finite | (found.count > 0), result, RESULTS.nonfinite_system)
 
     residual = jnp.where(used, located.residual, jnp.inf)
+    proven, radius = jnp.zeros_like(used), jnp.full_like(residual, jnp.inf)
+    if verify:
+        zero = jnp.zeros_like(found.count)
+        proven, radius = map_rows(prove_listed, frozen, located.point, (proven, radius), zero, found.count, size)
     # One key for three: padding last, then unstable dimension, then the first coordinate squeezed into (-1, 1).
     first = jax.lax.stop_gradient(state[:, 0])
     rank = 2 * jnp.where(used, unstable_dim, state.shape[1] + 1).astype(dtype)
     order = jnp.argsort(rank + first / (1 + jnp.abs(first)))
     sorted_rows = jax.tree.map(
         lambda rows: rows[order],
-        (state, used, jnp.where(used, kind, Kind.NONE), unstable_dim, focus, values, residual, index, found.hits),
+        (
+            *(state, used, jnp.where(used, kind, Kind.NONE), unstable_dim, focus, values, residual, index, found.hits),
+            *(proven & used, jnp.where(used, radius, jnp.inf)),
+        ),
     )
     return FixedPoints(
         *sorted_rows,
-        proven=jnp.zeros_like(used),
-        radius=jnp.full_like(residual, jnp.inf),
         index_sum=index_sum,
         complete=jnp.asarray(complete, jnp.int32),
         num_guesses=found.num_guesses,

@@ -96,20 +96,23 @@ class FixedPoints(eqx.Module):
                 "FixedPoints.table: this is a batch; pick one system with jax.tree.map(lambda x: x[i], ...)"
             )
         rows = np.flatnonzero(np.asarray(self.mask))
-        lines = [
-            f"{'#':>4}  {'kind':<15} {'unstable':>8}  {'leading eigenvalue':>22}  {'residual':>8}  {'hits':>6}  state"
-        ]
+        proven = bool(np.asarray(self.proven).any())
+        head = f"{'#':>4}  {'kind':<15} {'unstable':>8}  {'leading eigenvalue':>22}  {'residual':>8}  {'hits':>6}  "
+        lines = [f"{head}{'proven  ' * proven}state"]
         for number, row in enumerate(rows[:max_rows]):
             state = " ".join(f"{x:+.4f}" for x in np.asarray(self.state[row])[:6])
             more = " ..." if self.state.shape[-1] > 6 else ""
             lines.append(
                 f"{number:>4}  {self.describe(int(row)):<15} {int(self.unstable_dim[row]):>8}  "
                 f"{_complex_text(complex(self.eigenvalues[row, 0])):>22}  {float(self.residual[row]):8.1e}  "
-                f"{int(self.hits[row]):>6}  {state}{more}"
+                f"{int(self.hits[row]):>6}  {self._radius_text(int(row)) * proven}{state}{more}"
             )
         if rows.size > max_rows:
             lines.append(f"      ... and {rows.size - max_rows} more")
         return "\n".join([*lines, self.summary()])
+
+    def _radius_text(self, row: int) -> str:
+        return f"{float(self.radius[row]):6.0e}  " if self.proven[row] else "    no  "
 
     def summary(self) -> str:
         """One line: the counts, the index sum and what it says."""

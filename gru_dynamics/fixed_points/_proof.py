@@ -13,6 +13,9 @@ from ..systems import AbstractMap, AbstractSystem
 from ._krawczyk import approximate_inverse, krawczyk
 from ._levenberg_marquardt import largest
 
+# Half width of the first box around a point at exactly zero, whose error has no scale.
+_LEAST = 1e-20
+
 
 class Existence(NamedTuple):
     """`proven`: exactly one zero of the residual lies in `box (R,)`, which is as small as rounding allows; it is
@@ -43,7 +46,7 @@ def prove_existence(system: AbstractSystem, point: Float[Array, " R"], attempts:
     at = system.enclose(as_interval(point))
     inverse = approximate_inverse(at.residual_jacobian.midpoint)
     step = matvec(inverse, at.residual).magnitude
-    start = 2 * step + 4 * EPSILON * jnp.max(jnp.abs(point)) + 1e-280
+    start = 2 * step + 4 * EPSILON * jnp.max(jnp.abs(point)) + _LEAST
 
     def body(carry: tuple[Array, Existence, Array]) -> tuple[Array, Existence, Array]:
         number, _, reach = carry
