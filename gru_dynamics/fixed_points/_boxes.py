@@ -86,8 +86,8 @@ class Sorted(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Static sizes: boxes in work at a time, room on the stack and in the two lists; and the dynamic limits per system:
-    boxes looked at, and the width below which a box is not halved further."""
+    """Static sizes: boxes in work at a time, room on the stack and in the two lists; and the dynamic limits: boxes
+    looked at `(members,)`, and the width below which a box is not halved further `()`."""
 
     lanes: int
     stack: int
@@ -157,7 +157,7 @@ def _round(member: Callable, roots: Array, limits: Limits, lanes: int, carry: _C
     kept, width = verdict.kept, verdict.kept.upper - verdict.kept.lower
     widest, before = jnp.max(width, axis=1), jnp.max(rows[:, size:] - rows[:, :size], axis=1)
     spent = found.num_boxes.at[jnp.where(active, owner, members)].add(1, mode="drop")
-    tired = spent[owner] >= limits.max_boxes
+    tired = spent[owner] >= limits.max_boxes[owner]
 
     unique = active & verdict.unique & ~verdict.empty
     open_ = active & ~verdict.unique & ~verdict.empty

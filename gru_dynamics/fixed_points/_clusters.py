@@ -1,5 +1,6 @@
 """What the search could not decide, gathered into clusters, and how many zeros each must hold at least."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -130,14 +131,12 @@ def _winding(system: AbstractSystem, box: Interval) -> tuple[Array, Array]:
     )
     turn = _alignment(system.residual_jacobian(box.midpoint))
 
-    def piece(low: Array, high: Array) -> Interval:
-        """Mean value form: f(m) + f'(piece) (piece - m), turned."""
-        segment = Interval(low, high)
-        middle = segment.midpoint
-        value = system.enclose(as_interval(middle)).residual
-        return matvec(turn, value + matvec(system.enclose(segment).residual_jacobian, segment - middle))
-
-    image = jax.vmap(piece)(lower, upper)
+    # Mean value form, turned: f(m) + f'(piece) (piece - m).
+    pieces = Interval(lower, upper)
+    middles, number = pieces.midpoint, 4 * _PIECES
+    both = jax.vmap(system.enclose)(Interval(jnp.concatenate([lower, middles]), jnp.concatenate([upper, middles])))
+    rest = jax.vmap(matvec)(both.residual_jacobian[:number], pieces - middles)
+    image = jax.vmap(functools.partial(matvec, turn))(both.residual[number:] + rest)
     # Half planes in the order of their angle; a piece may lie in two, then either will do.
     sides = jnp.stack(
         [image.lower[:, 0] > 0, image.lower[:, 1] > 0, image.upper[:, 0] < 0, image.upper[:, 1] < 0], axis=1

@@ -139,7 +139,8 @@ def _enumerate(
 
     points = jax.vmap(functools.partial(attach_gradient, system))(rows.point, used)
     state = jax.vmap(system.lift)(points)
-    values = _eigenvalues_of(jax.vmap(system.jacobian)(state), jnp.max(jnp.where(used, jnp.arange(used.size), -1)) + 1)
+    last = jnp.max(jnp.where(used, jnp.arange(1, used.size + 1, dtype=jnp.int32), 0))
+    values = _eigenvalues_of(jax.vmap(system.jacobian)(state), last)
     values = jax.vmap(functools.partial(sort_spectrum, system))(values)
     likely, likely_dim, focus = jax.vmap(
         lambda value: stability(
@@ -161,13 +162,17 @@ def _enumerate(
     proven = decided & (lowest == highest)
     complete = jnp.where(proven, Completeness.CERTIFIED, Completeness.INCOMPLETE).astype(jnp.int32)
 
-    finite = jnp.all(jnp.isfinite(frozen.residual(Interval(*bounds).midpoint)))
+    finite = _finite(frozen, root)
+    lowest, highest = jnp.where(finite, lowest, 0), jnp.where(finite, highest, NO_BOUND)
     result = RESULTS.where(decided, RESULTS.successful, RESULTS.undecided_cluster)
     result = RESULTS.where(exhausted, RESULTS.box_budget_spent, result)
     result = RESULTS.where(overflow, RESULTS.enumeration_overflow, result)
     result = RESULTS.where(finite, result, RESULTS.nonfinite_system)
 
-    order = jnp.argsort(jnp.where(used, 2 * unstable_dim, 4 * size) + jnp.tanh(jax.lax.stop_gradient(state[:, 0])))
+    # One key for three, as in `find_fixed_points`: padding last, then unstable dimension, then the first coordinate.
+    first = jax.lax.stop_gradient(state[:, 0])
+    rank = 2 * jnp.where(used, unstable_dim, size + 1).astype(first.dtype)
+    order = jnp.argsort(rank + first / (1 + jnp.abs(first)))
     half = 0.5 * jnp.max(rows.upper - rows.lower, axis=1)
     listed = jax.tree.map(
         lambda x: x[order],
@@ -189,6 +194,11 @@ def _enumerate(
     count = jnp.stack([lowest, highest]).astype(jnp.int32)
     kind_proven = (rows.kind_proven & used)[order]
     return Enumeration(fixed, rows.lower[order], rows.upper[order], kind_proven, clusters, count, num_boxes, result)
+
+
+def _finite(system: AbstractSystem, root: Float[Array, " ends"]) -> Bool[Array, ""]:
+    lower, upper = jnp.split(root, 2)
+    return jnp.all(jnp.isfinite(system.residual(0.5 * (lower + upper))))
 
 
 def _judge(
@@ -247,9 +257,10 @@ def _run(
     size = ends // 2
     lanes = min(8192, max(256, members)) if sizes.lanes is None else sizes.lanes
     stack = min(lanes * 24 * size, 2**21)
-    limits = Limits(
-        lanes, stack, members * sizes.points, max(8 * members, 2**14), jnp.max(max_boxes), jnp.min(min_width)
-    )
+    numbers = jnp.arange(members, dtype=jnp.int32)
+    finite = jax.vmap(lambda number, root: _finite(member(number), root))(numbers, roots)
+    budget = jnp.where(finite, max_boxes, 0)
+    limits = Limits(lanes, stack, members * sizes.points, max(8 * members, 2**14), budget, jnp.min(min_width))
     found = branch_and_prune(member, roots, limits)
 
     grid, used, crowded = _distribute(found.proven, members, sizes.points)
@@ -257,16 +268,19 @@ def _run(
     def refine(place: Array) -> _Proven:
         system, row = member(place // sizes.points), grid[place]
         region = Interval(row[:size], row[size:])
-        polished = polish(system, region.midpoint)
-        existence = prove_existence(system, polished)
-        same = existence.proven & jnp.all((existence.box.lower >= region.lower) & (existence.box.upper <= region.upper))
-        point = jnp.where(same, polished, region.midpoint)
-        lower = jnp.where(same, existence.box.lower, region.lower)
-        upper = jnp.where(same, existence.box.upper, region.upper)
-        unstable, known = count_unstable(system, system.enclose(Interval(lower, upper)).jacobian)
-        sign = jnp.where(same, existence.sign, 0)
+        point = polish(system, region.midpoint)
+        existence = prove_existence(system, point, region)
+        # The region itself is proven already; it stands in where nothing smaller could be.
+        small = existence.proven & jnp.all(
+            (existence.box.lower >= region.lower) & (existence.box.upper <= region.upper)
+        )
+        lower = jnp.where(small, existence.box.lower, region.lower)
+        upper = jnp.where(small, existence.box.upper, region.upper)
+        point = jnp.clip(point, lower, upper)
+        unstable, known = count_unstable(system, existence.jacobian)
+        sign = jnp.where(small, existence.sign, 0)
         residual = largest(system.residual(point))
-        return _Proven(point, lower, upper, region.lower, region.upper, residual, sign, unstable, known)
+        return _Proven(point, lower, upper, region.lower, region.upper, residual, sign, unstable, known & small)
 
     block = 512 if size <= 3 else 64
     rows = each_used(refine, used, block)

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float
 from ..linalg import inverse_and_sign
-from ..linalg.intervals import Interval, as_interval, matmul, matvec
+from ..linalg.intervals import Interval, matmul, matvec, stack
 from ..linalg.intervals._rounding import down, up
 from ..systems import AbstractSystem, Enclosure
 
@@ -22,17 +24,21 @@ class Contraction(NamedTuple):
     enclosure: Enclosure
 
 
+@eqx.filter_jit
 def krawczyk(system: AbstractSystem, region: Interval) -> Contraction:
     """`K(X) = m - Y f(m) + (I - Y f'(X)) (X - m)` with `m` the midpoint of X and Y an approximate inverse of `f'(X)`.
 
     If K(X) lies in the interior of X, then X holds exactly one zero. Any Y is valid; where the inverse does not exist
     the operator says nothing.
 
+    Jitted by itself, since it is used in several places of one computation: it is then traced once.
+
     **Source:** Krawczyk (1969); Rump (2010), theorem 13.2.
     """
     middle, radius = region.midpoint, region.radius
-    enclosure = system.enclose(region)
-    residual = system.enclose(as_interval(middle)).residual
+    # Region and midpoint together: the enclosure is compiled once.
+    both = jax.vmap(system.enclose)(stack([region, middle]))
+    enclosure, residual = jax.tree.map(lambda leaf: leaf[0], both), both.residual[1]
     inverse = approximate_inverse(enclosure.residual_jacobian.midpoint)
     shift = matvec(inverse, residual)
     defect = (jnp.eye(radius.size) - matmul(inverse, enclosure.residual_jacobian)).magnitude

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Int
 from ..linalg import eigensystem
-from ..linalg.intervals import Interval, as_interval, matvec
+from ..linalg.intervals import Interval
 from ..linalg.intervals._rounding import EPSILON, down, sum_error, up
 from ..systems import AbstractMap, AbstractSystem
 from ._krawczyk import approximate_inverse, krawczyk
@@ -19,11 +19,13 @@ _LEAST = 1e-20
 
 class Existence(NamedTuple):
     """`proven`: exactly one zero of the residual lies in `box (R,)`, which is as small as rounding allows; it is
-    simple, and `sign` is that of `det(-d residual)` there, its index, 0 if that could not be proven."""
+    simple, and `sign` is that of `det(-d residual)` there, its index, 0 if that could not be proven. `jacobian (S, S)`
+    holds that of the step or vector field at the zero."""
 
     proven: Bool[Array, ""]
     box: Interval
     sign: Int[Array, ""]
+    jacobian: Interval
 
 
 def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 4) -> Float[Array, " R"]:
@@ -38,28 +40,46 @@ def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 4) ->
     return jax.lax.fori_loop(0, steps, body, point)
 
 
-def prove_existence(system: AbstractSystem, point: Float[Array, " R"], attempts: int = 6) -> Existence:
+def prove_existence(
+    system: AbstractSystem, point: Float[Array, " R"], home: Interval | None = None, attempts: int = 12
+) -> Existence:
     """Krawczyk's test on boxes around a polished point, from the size of its error upward.
+
+    If `home` is given, it is known to hold exactly one zero, and the result is about that one: should the point have
+    strayed out of it, `home` itself is contracted.
 
     **Source:** Rump (2010), section 13, with his epsilon inflation.
     """
-    at = system.enclose(as_interval(point))
-    inverse = approximate_inverse(at.residual_jacobian.midpoint)
-    step = matvec(inverse, at.residual).magnitude
-    start = 2 * step + 4 * EPSILON * jnp.max(jnp.abs(point)) + _LEAST
+    # A few rounding errors of the residual, as the inverse Jacobian magnifies them.
+    inverse = jnp.abs(approximate_inverse(system.residual_jacobian(point)))
+    error = jnp.abs(system.residual(point)) + point.size * EPSILON * jnp.abs(point)
+    start = 4 * (inverse @ error) + 4 * EPSILON * jnp.max(jnp.abs(point)) + _LEAST
+    box, strayed = Interval(point - start, point + start), jnp.zeros((), bool)
+    if home is not None:
+        strayed = ~jnp.all(box.inside(home))
+        box = Interval(jnp.where(strayed, home.lower, box.lower), jnp.where(strayed, home.upper, box.upper))
 
-    def body(carry: tuple[Array, Existence, Array]) -> tuple[Array, Existence, Array]:
-        number, _, reach = carry
-        region = Interval(point - reach, point + reach)
-        newton = krawczyk(system, region)
-        sign = jnp.where(newton.unique, determinant_sign(-newton.enclosure.residual_jacobian), 0)
-        return number + 1, Existence(newton.unique, region.intersect(newton.image), sign), 8 * reach
+    def attempt(box: Interval) -> Existence:
+        newton = krawczyk(system, box)
+        holds = newton.unique | strayed
+        sign = jnp.where(holds, determinant_sign(-newton.enclosure.residual_jacobian), 0)
+        return Existence(holds, box.intersect(newton.image), sign, newton.enclosure.jacobian)
 
-    def unfinished(carry: tuple[Array, Existence, Array]) -> Array:
-        return (carry[0] < attempts) & ~carry[1].proven
+    def body(carry: tuple[Array, Array, Interval, Existence]) -> tuple[Array, Array, Interval, Existence]:
+        number, _, box, _ = carry
+        found = attempt(box)
+        smaller = jnp.max(found.box.width) < 0.25 * jnp.max(box.width)
+        reach = 8 * (box.upper - point)
+        grown = Interval(point - reach, point + reach)
+        box = jax.tree.map(lambda cut, larger: jnp.where(strayed, cut, larger), found.box, grown)
+        return number + 1, jnp.where(strayed, ~smaller, found.proven), box, found
+
+    def unfinished(carry: tuple[Array, Array, Interval, Existence]) -> Array:
+        return (carry[0] < attempts) & ~carry[1]
 
     zero = jnp.zeros((), jnp.int32)
-    return jax.lax.while_loop(unfinished, body, (zero, Existence(zero > 0, as_interval(point), zero), start))[1]
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, box))
+    return jax.lax.while_loop(unfinished, body, (zero, zero > 0, box, nothing))[3]
 
 
 def uniqueness_radius(system: AbstractSystem, point: Float[Array, " R"], attempts: int = 24) -> Float[Array, ""]:

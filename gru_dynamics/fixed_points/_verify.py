@@ -91,7 +91,7 @@ def _verify(system: AbstractSystem, state: Float[Array, " S"]) -> VerifiedPoint:
     point = polish(system, system.rest(state))
     existence = prove_existence(system, point)
     lower, upper = existence.box.lower, existence.box.upper
-    J = system.enclose(Interval(lower, upper)).jacobian
+    J = existence.jacobian
     proven_dim, known = count_unstable(system, J)
     known = known & existence.proven
     likely, likely_dim, _ = stability(

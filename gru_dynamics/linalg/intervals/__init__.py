@@ -10,5 +10,5 @@ from ._functions import (
     tanh as tanh,
     tanh_slope as tanh_slope,
 )
-from ._interval import Interval as Interval, as_interval as as_interval
+from ._interval import Interval as Interval, as_interval as as_interval, stack as stack
 from ._products import matmul as matmul, matvec as matvec, times_nonnegative as times_nonnegative

@@ -1,5 +1,6 @@
 """The interval as a pytree."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -128,6 +129,19 @@ class Interval(eqx.Module):
 
     def __rtruediv__(self, other: Any) -> "Interval":
         return as_interval(other) / self
+
+
+def stack(parts: Sequence[Any]) -> Interval:
+    """One interval from a list of them, or a matrix from a list of lists.
+
+    **Arguments:** `parts`, a sequence of `Interval`, numbers, or sequences of these, all of one shape `(...)`.
+
+    **Returns:** `Interval` of shape `(len(parts), ...)`.
+
+    **Source:** as `jax.numpy.stack`.
+    """
+    intervals = [stack(part) if isinstance(part, list | tuple) else as_interval(part) for part in parts]
+    return Interval(jnp.stack([each.lower for each in intervals]), jnp.stack([each.upper for each in intervals]))
 
 
 def as_interval(value: Any) -> Interval:
