@@ -110,7 +110,7 @@ def branch_and_prune(
     members, ends = roots.shape
     size = ends // 2
     many = limits.lanes
-    few = min(many, 256)
+    few = 256 if many > 1024 else many
     nothing = jnp.zeros((members,), bool)
     carry = _Carry(
         _empty_stack(limits.stack + 2 * many, size),

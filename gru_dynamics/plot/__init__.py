@@ -2,4 +2,5 @@
 
 from ._pca import pca_portrait as pca_portrait
 from ._phase import phase_portrait as phase_portrait
+from ._phase_diagram import phase_diagram as phase_diagram
 from ._spectrum import spectrum as spectrum
