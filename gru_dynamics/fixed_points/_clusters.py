@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Int
-from ..linalg.intervals import Interval, as_interval, matvec
+from ..linalg.intervals import Interval, as_interval, matmul, matvec
 from ..systems import AbstractSystem
 
-# Sides of the rectangle around a cluster are cut into so many pieces; the rectangle is tried at these sizes relative to
-# the cluster's hull.
-_PIECES = 32
+# Sides of the square around a cluster are cut into so many pieces; the square is tried at these sizes relative to the
+# cluster's hull.
+_PIECES = 64
 _SIZES = (2.0, 6.0, 20.0, 60.0)
 
 
@@ -87,7 +87,7 @@ def degree(system: AbstractSystem, hull: Interval) -> tuple[Int[Array, ""], Bool
     if size > 2:
         return jnp.zeros((), jnp.int32), jnp.zeros((), bool), hull
     around = _ends if size == 1 else _winding
-    reach = hull.radius + 1e-9
+    reach = jnp.max(hull.radius) + 1e-9
 
     def body(carry: tuple[Array, Array, Array, Interval]) -> tuple[Array, Array, Array, Interval]:
         number = carry[0]
@@ -131,12 +131,14 @@ def _winding(system: AbstractSystem, box: Interval) -> tuple[Array, Array]:
     )
     turn = _alignment(system.residual_jacobian(box.midpoint))
 
-    # Mean value form, turned: f(m) + f'(piece) (piece - m).
+    # Mean value form, turned: M f(m) + (M f'(piece)) (piece - m). With M applied last, the large variation of one
+    # component would drown the small one.
     pieces = Interval(lower, upper)
     middles, number = pieces.midpoint, 4 * _PIECES
     both = jax.vmap(system.enclose)(Interval(jnp.concatenate([lower, middles]), jnp.concatenate([upper, middles])))
-    rest = jax.vmap(matvec)(both.residual_jacobian[:number], pieces - middles)
-    image = jax.vmap(functools.partial(matvec, turn))(both.residual[number:] + rest)
+    slope = jax.vmap(functools.partial(matmul, turn))(both.residual_jacobian[:number])
+    value = jax.vmap(functools.partial(matvec, turn))(both.residual[number:])
+    image = value + jax.vmap(matvec)(slope, pieces - middles)
     # Half planes in the order of their angle; a piece may lie in two, then either will do.
     sides = jnp.stack(
         [image.lower[:, 0] > 0, image.lower[:, 1] > 0, image.upper[:, 0] < 0, image.upper[:, 1] < 0], axis=1

@@ -117,6 +117,16 @@ class _Proven(NamedTuple):
     kind_proven: Bool[Array, ""]
 
 
+class _Surrounded(NamedTuple):
+    """Hulls of clusters `(C, R)`, which are used, and the degree of the residual around each, if known."""
+
+    hull: Interval
+    used: Bool[Array, " C"]
+    degree: Int[Array, " C"]
+    known: Bool[Array, " C"]
+    around: Interval
+
+
 @eqx.filter_jit
 @highest_precision
 def _enumerate(
@@ -126,7 +136,7 @@ def _enumerate(
     root = jax.lax.stop_gradient(jnp.concatenate(bounds))
     limits = jnp.asarray(max_boxes, jnp.int32), jnp.asarray(min_width, jnp.float64)
     run = functools.partial(_run, sizes)
-    rows, used, clusters, num_boxes, exhausted, overflow = with_members(run, frozen, root, *limits)
+    rows, used, surrounded, num_boxes, exhausted, overflow = with_members(run, frozen, root, *limits)
 
     box = Interval(*bounds)
     inside = jnp.all((rows.lower >= box.lower[None]) & (rows.upper <= box.upper[None]), axis=1)
@@ -154,9 +164,11 @@ def _enumerate(
     index = jnp.where(used, rows.sign, 0)
     index_sum = jnp.sum(index, dtype=jnp.int32)
 
-    all_signs = jnp.all(jnp.where(used, rows.sign != 0, True))
-    clusters, needed = _judge(clusters, rows, certain, sizes.trapped, box, index_sum, all_signs)
-    lowest = jnp.sum(certain, dtype=jnp.int32) + needed
+    # Nothing follows from the sum if a point has no sign or is missing from the list.
+    whole = jnp.all(jnp.where(used, rows.sign != 0, True)) & ~overflow
+    clusters = _judge(surrounded, rows, certain, sizes.trapped, box, index_sum, whole)
+    needed = clusters.mask & clusters.degree_proven & (clusters.degree != 0)
+    lowest = jnp.sum(certain, dtype=jnp.int32) + jnp.sum(needed, dtype=jnp.int32)
     decided = ~jnp.any(clusters.mask) & ~overflow
     highest = jnp.where(decided, jnp.sum(used, dtype=jnp.int32), NO_BOUND)
     proven = decided & (lowest == highest)
@@ -202,47 +214,37 @@ def _finite(system: AbstractSystem, root: Float[Array, " ends"]) -> Bool[Array, 
 
 
 def _judge(
-    clusters: Clusters,
+    clusters: _Surrounded,
     rows: _Proven,
     certain: Bool[Array, " K"],
     trapped: bool,
     box: Interval,
     index_sum: Int[Array, ""],
-    all_signs: Bool[Array, ""],
-) -> tuple[Clusters, Int[Array, ""]]:
-    """The clusters, with the degree of a single one in a trapping box from the sum of all indices, and how many of them
-    must hold a further point."""
-    alone = jnp.sum(clusters.mask) == 1
-    if trapped:
-        follows = clusters.mask & ~clusters.degree_proven & alone & all_signs
-        clusters = eqx.tree_at(
-            lambda c: (c.degree, c.degree_proven, c.around_lower, c.around_upper),
-            clusters,
-            (
-                jnp.where(follows, 1 - index_sum, clusters.degree),
-                clusters.degree_proven | follows,
-                jnp.where(follows[:, None], box.lower[None], clusters.around_lower),
-                jnp.where(follows[:, None], box.upper[None], clusters.around_upper),
-            ),
-        )
+    whole: Bool[Array, ""],
+) -> Clusters:
+    """The clusters with their own degrees: what the residual does around each, less the proven points there; for a
+    single one in a trapping box, what is missing from the sum +1."""
+    around, used = clusters.around, clusters.used
 
-    def others(low: Array, high: Array) -> tuple[Array, Array]:
+    def inside(low: Array, high: Array) -> tuple[Array, Array]:
         """Sum of the indices of the proven points in a box, and whether each is known to be in or out."""
         within = jnp.all((rows.lower > low[None]) & (rows.upper < high[None]), axis=1)
         outside = jnp.any((rows.lower > high[None]) | (rows.upper < low[None]), axis=1)
         clear = jnp.all(jnp.where(certain, (within & (rows.sign != 0)) | outside, True))
         return jnp.sum(jnp.where(certain & within, rows.sign, 0), dtype=jnp.int32), clear
 
-    def reaches(low: Array, high: Array) -> Array:
+    def reached(low: Array, high: Array) -> Array:
         """How many clusters touch a box."""
-        apart = jnp.any((clusters.lower > high[None]) | (clusters.upper < low[None]), axis=1)
-        return jnp.sum(clusters.mask & ~apart)
+        apart = jnp.any((clusters.hull.lower > high[None]) | (clusters.hull.upper < low[None]), axis=1)
+        return jnp.sum(used & ~apart)
 
-    sums, clear = jax.vmap(others)(clusters.around_lower, clusters.around_upper)
-    single = jax.vmap(reaches)(clusters.around_lower, clusters.around_upper) == 1
-    enclosed = jnp.all((clusters.around_lower >= box.lower[None]) & (clusters.around_upper <= box.upper[None]), axis=1)
-    needs = clusters.mask & clusters.degree_proven & clear & single & (enclosed | trapped) & (clusters.degree != sums)
-    return clusters, jnp.sum(needs, dtype=jnp.int32)
+    sums, clear = jax.vmap(inside)(around.lower, around.upper)
+    single = jax.vmap(reached)(around.lower, around.upper) == 1
+    enclosed = jnp.all((around.lower >= box.lower[None]) & (around.upper <= box.upper[None]), axis=1)
+    known = used & clusters.known & clear & single & (enclosed | trapped)
+    follows = used & ~known & whole & trapped & (jnp.sum(used) == 1)
+    own = jnp.where(known, clusters.degree - sums, jnp.where(follows, 1 - index_sum, 0))
+    return Clusters(clusters.hull.lower, clusters.hull.upper, used, own, known | follows)
 
 
 def _run(
@@ -293,22 +295,12 @@ def _run(
     hulls, open_ = gather(left.rows, left.member, left.size, members, sizes.clusters, gap)
     hulls = hulls.reshape(members * sizes.clusters, ends)
 
-    def around(place: Array) -> tuple[Array, Array, Array, Array]:
-        hull = Interval(hulls[place, :size], hulls[place, size:])
-        value, proven, box = degree(member(place // sizes.clusters), hull)
-        return value, proven, box.lower, box.upper
+    def around(place: Array) -> tuple[Array, Array, Interval]:
+        return degree(member(place // sizes.clusters), Interval(hulls[place, :size], hulls[place, size:]))
 
-    value, proven, low, high = each_used(around, open_.reshape(-1), 16)
-    shape = members, sizes.clusters
-    clusters = Clusters(
-        hulls[:, :size].reshape(*shape, size),
-        hulls[:, size:].reshape(*shape, size),
-        open_,
-        value.reshape(shape),
-        proven.reshape(shape),
-        low.reshape(*shape, size),
-        high.reshape(*shape, size),
-    )
+    value, proven, box = each_used(around, open_.reshape(-1), 4)
+    clusters = _Surrounded(Interval(hulls[:, :size], hulls[:, size:]), open_.reshape(-1), value, proven, box)
+    clusters = jax.tree.map(lambda x: x.reshape(members, sizes.clusters, *x.shape[1:]), clusters)
     overflow = found.overflow | crowded | unclear
     return rows, used & ~repeated, clusters, found.num_boxes, found.exhausted, overflow
 

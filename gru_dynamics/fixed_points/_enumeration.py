@@ -19,8 +19,8 @@ class Clusters(eqx.Module):
     **Fields:**
 
     - `lower`, `upper (C, R)`: the hull of the undecided boxes; `mask (C,)`: which rows hold one.
-    - `degree (C,)`: sum of the indices of all fixed points in `around_lower`, `around_upper (C, R)`, a box around the
-      hull, where `degree_proven (C,)`. A fold has degree 0, a degree other than 0 needs a fixed point.
+    - `degree (C,)`: the topological degree, which is the sum of the indices of the fixed points that are not listed as
+      proven, where `degree_proven (C,)`. A fold has degree 0; a degree other than 0 needs a fixed point.
 
     **Source:** Kearfott (1979) for the degree.
     """
@@ -30,8 +30,6 @@ class Clusters(eqx.Module):
     mask: Bool[Array, "*batch C"]
     degree: Int[Array, "*batch C"]
     degree_proven: Bool[Array, "*batch C"]
-    around_lower: Float[Array, "*batch C R"]
-    around_upper: Float[Array, "*batch C R"]
 
 
 class Enumeration(eqx.Module):

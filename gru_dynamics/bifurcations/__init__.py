@@ -1,0 +1,17 @@
+"""Floor 6: special points, and the parameters at which they exist."""
+
+from ._jordan import jordan_family as jordan_family
+from ._portrait import (
+    DegeneratePoints as DegeneratePoints,
+    Portrait as Portrait,
+    portrait as portrait,
+    topology as topology,
+)
+from ._realise import Realisation as Realisation, realise_topology as realise_topology
+from ._topology import (
+    Repair as Repair,
+    Topology as Topology,
+    impossible_rows as impossible_rows,
+    paper_rows as paper_rows,
+    repaired_rows as repaired_rows,
+)
