@@ -1,15 +1,24 @@
 """Gated recurrent networks as dynamical systems, in JAX."""
 
 from . import (
+    bifurcations as bifurcations,
     cells as cells,
     fixed_points as fixed_points,
     interop as interop,
     linalg as linalg,
+    papers as papers,
     plot as plot,
+    sweeps as sweeps,
     systems as systems,
     trajectories as trajectories,
 )
 from ._results import RESULTS as RESULTS
+from .bifurcations import (
+    Realisation as Realisation,
+    Topology as Topology,
+    realise_topology as realise_topology,
+    topology as topology,
+)
 from .cells import (
     AbstractCell as AbstractCell,
     AbstractGatedCell as AbstractGatedCell,
@@ -21,16 +30,19 @@ from .cells import (
 from .fixed_points import (
     ArrayGuesses as ArrayGuesses,
     Completeness as Completeness,
+    Enumeration as Enumeration,
     FixedPoints as FixedPoints,
     Kind as Kind,
     LevenbergMarquardt as LevenbergMarquardt,
     LinearSystem as LinearSystem,
     TrajectoryGuesses as TrajectoryGuesses,
     UniformGuesses as UniformGuesses,
+    enumerate_fixed_points as enumerate_fixed_points,
     find_fixed_points as find_fixed_points,
     find_slow_points as find_slow_points,
     fixed_point as fixed_point,
     linearise as linearise,
+    verify_point as verify_point,
 )
 from .interop import (
     WeightError as WeightError,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ._reproduce import run_reproduce
 from ._run import run_analyze, run_convert, run_demo
+from ._sweep import run_sweep
 
 
 class Job(NamedTuple):
@@ -41,6 +43,7 @@ def analyze(
     tau: float = 1.0,
     seed: int = 0,
     max_points: int | None = None,
+    max_boxes: int = 200_000,
     out: Path | None = None,
     json: bool = False,
     debug: bool = False,
@@ -60,6 +63,7 @@ def analyze(
         tau: time constant of the flow.
         seed: of the random numbers.
         max_points: room for fixed points. Default: the number of starting points, at most 1024.
+        max_boxes: budget of the proof that the list is complete, tried up to 8 units; 0 skips it.
         out: folder for pictures, report.html and result.json. Default: the name of the file and -dynamics.
         json: print result.json, and nothing else, to stdout.
         debug: show a traceback when something fails.
@@ -78,6 +82,7 @@ def analyze(
         tau=tau,
         seed=seed,
         max_points=max_points,
+        max_boxes=max_boxes,
         out=out,
         json=json,
     )
@@ -112,3 +117,102 @@ def convert(
         run_convert, file=file, out=out, to=to, format=format, layer=layer, prefix=prefix, reset=reset
     )
     return Job(run, debug)
+
+
+def sweep(
+    file: Path | None = None,
+    /,
+    *,
+    plane: str | None = None,
+    case: str | None = None,
+    vary: tuple[str, ...] = (),
+    samples: int | None = None,
+    analysis: Literal["enumerate", "search"] = "enumerate",
+    guesses: int = 64,
+    max_points: int = 32,
+    max_boxes: int = 100_000,
+    min_width: float = 1e-6,
+    block_size: int = 4096,
+    shard: str = "0/1",
+    engine: Literal["local", "ray"] = "local",
+    format: str = "auto",
+    layer: int | None = None,
+    prefix: str | None = None,
+    reset: Literal["before", "after"] | None = None,
+    input: str | None = None,
+    flow: bool = False,
+    tau: float = 1.0,
+    seed: int = 0,
+    out: Path | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
+    """Count the fixed points of a network over ranges of its parameters, and draw the phase diagram.
+
+    Run it again to continue where it stopped.
+
+    Args:
+        file: weights in a .safetensors or .npz file; or leave it out and give --plane.
+        plane: weights, biases or alpha: a plane of Jordan, Sokół, Park (2019).
+        case: of the paper, the other parameters of the plane. Default: fig:3a.
+        vary: a parameter and its range, NAME=LOWER:UPPER:NUM, as in b_c[0]=-2:2:200. Once for each parameter.
+        samples: this many Sobol points instead of a grid; the ranges are then NAME=LOWER:UPPER.
+        analysis: enumerate proves the counts, for small networks; search finds and checks the index sum.
+        guesses: starting points of a search, for each system.
+        max_points: room for fixed points, for each system.
+        max_boxes: of an enumeration, for each system.
+        min_width: boxes of an enumeration narrower than this stay undecided.
+        block_size: systems computed at a time and written to one part.
+        shard: i/n, this run is shard i of n, counted from 0, that share the folder.
+        engine: local, or ray for the tasks of a Ray cluster.
+        format: of the file: auto, gru_dynamics, torch, equinox, flax_linen, flax_nnx, haiku, keras or onnx.
+        layer: one layer of several, counted from 0. Default: all, as a stack.
+        prefix: what stands before the names of the weights, when the file holds several networks.
+        reset: whether the reset gate acts before or after the recurrent product. Default: what the format says.
+        input: the constant input, numbers separated by commas. Default: zeros.
+        flow: take the cell as a flow in continuous time instead of a map.
+        tau: time constant of the flow.
+        seed: of the random numbers.
+        out: folder for parts, table and picture. Default: the name of the file or plane and -sweep.
+        json: print the summary as JSON, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    run = functools.partial(
+        run_sweep,
+        file=file,
+        plane=plane,
+        case=case,
+        vary=vary,
+        samples=samples,
+        analysis=analysis,
+        guesses=guesses,
+        max_points=max_points,
+        max_boxes=max_boxes,
+        min_width=min_width,
+        block_size=block_size,
+        shard=shard,
+        engine=engine,
+        format=format,
+        layer=layer,
+        prefix=prefix,
+        reset=reset,
+        input=input,
+        flow=flow,
+        tau=tau,
+        seed=seed,
+        out=out,
+        json=json,
+    )
+    return Job(run, debug)
+
+
+def reproduce(name: str, /, *, out: Path | None = None, json: bool = False, debug: bool = False) -> Job:
+    """Recompute the tables and figures of a paper, and write them beside what is printed.
+
+    Args:
+        name: jordan-atlas, the 36 topologies and the figures of Jordan, Sokół, Park (2019).
+        out: folder for the page, the tables and the pictures. Default: the name.
+        json: print result.json, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    return Job(functools.partial(run_reproduce, name=name, out=out, json=json), debug)

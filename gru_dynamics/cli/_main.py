@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from ..interop import WeightError
-from ._commands import Job, analyze, convert, demo
+from ._commands import Job, analyze, convert, demo, reproduce, sweep
 from ._errors import CommandError
 from ._terminal import say
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(str(error))
         return 2
     except KeyboardInterrupt:
-        say("interrupted; nothing was written")
+        say("interrupted; no file is left half-written")
         if argv is None:
             # XLA may still be compiling on its threads, and then crashes the interpreter's orderly end.
             sys.stdout.flush()
@@ -59,11 +59,11 @@ def _parse(words: list[str]) -> Job:
     import tyro
 
     return tyro.extras.subcommand_cli_from_dict(
-        {"demo": demo, "analyze": analyze, "convert": convert},
+        {"demo": demo, "analyze": analyze, "convert": convert, "sweep": sweep, "reproduce": reproduce},
         prog="gru-dynamics",
         description="Fixed points of gated recurrent networks: find them, certify them, read them.",
         args=words,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.UseAppendAction),
     )
 
 

@@ -1,0 +1,3 @@
+"""Floor 10: tables, figures and theorems of the seed papers, measured beside printed."""
+
+from ._registry import Reproduction as Reproduction, names as names, reproduce as reproduce
