@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Bounds, Float, Int
@@ -22,7 +23,7 @@ from ._linear import sort_spectrum
 from ._members import with_members
 from ._points import Completeness, FixedPoints, Kind
 from ._precision import highest_precision
-from ._proof import count_unstable, polish, prove_existence
+from ._proof import count_unstable, prove_existence
 from ._refine import attach_gradient, freeze
 from ._rows import each_used
 from ._tolerances import as_double, degenerate_tolerance
@@ -77,18 +78,32 @@ def enumerate_fixed_points(
     trapped = bounds is None
     ends = system.bounds if bounds is None else bounds
     assert ends is not None
-    lower, upper = (jnp.asarray(end, jnp.float64) for end in ends)
-    if lower.ndim != 1 or lower.shape != upper.shape or system.resting_size not in (None, lower.size):
-        raise ValueError(
-            f"enumerate_fixed_points: bounds must be two vectors of length {system.resting_size}, got shapes "
-            f"{lower.shape} and {upper.shape}"
-        )
+    lower, upper = _checked(*ends, system.resting_size)
+    for name, number in (("max_boxes", max_boxes), ("max_points", max_points), ("max_clusters", max_clusters)):
+        if number is not None and number < 1:
+            raise ValueError(f"enumerate_fixed_points: {name} must be at least 1, got {number}")
     capacity = min(4 * 3 ** min(lower.size, 6), 1024) if max_points is None else max_points
     sizes = _Sizes(capacity, max_clusters, lanes, trapped)
-    enumeration = _enumerate(system, (lower, upper), sizes, max_boxes, min_width)
+    # As arrays, since a Python number would be compiled in.
+    limits = jnp.asarray(max_boxes, jnp.int32), jnp.asarray(min_width, jnp.float64)
+    enumeration = _enumerate(system, (lower, upper), sizes, *limits)
     if throw:
         raise_failure("enumerate_fixed_points", _error(enumeration.result))
     return enumeration
+
+
+def _checked(lower: ArrayLike, upper: ArrayLike, size: int | None) -> Bounds:
+    low, high = (jnp.asarray(end, jnp.float64) for end in (lower, upper))
+    where = "enumerate_fixed_points: bounds must be"
+    if low.ndim != 1 or low.shape != high.shape or size not in (None, low.size):
+        length = "one length" if size is None else f"length {size}"
+        raise ValueError(f"{where} two vectors of {length}, got shapes {low.shape} and {high.shape}")
+    if not isinstance(low, Tracer) and not isinstance(high, Tracer):
+        if not bool(jnp.all(jnp.isfinite(low) & jnp.isfinite(high))):
+            raise ValueError(f"{where} finite, got {low} and {high}; choose a box that is as large as needed")
+        if not bool(jnp.all(low < high)):
+            raise ValueError(f"{where} (lower, upper) with lower < upper, got {low} and {high}")
+    return low, high
 
 
 class _Sizes(NamedTuple):
@@ -130,13 +145,16 @@ class _Surrounded(NamedTuple):
 @eqx.filter_jit
 @highest_precision
 def _enumerate(
-    system: AbstractSystem, bounds: Bounds, sizes: _Sizes, max_boxes: ArrayLike, min_width: ArrayLike
+    system: AbstractSystem,
+    bounds: Bounds,
+    sizes: _Sizes,
+    max_boxes: Int[Array, ""],
+    min_width: Float[Array, ""],
 ) -> Enumeration:
     frozen = freeze(system)
     root = jax.lax.stop_gradient(jnp.concatenate(bounds))
-    limits = jnp.asarray(max_boxes, jnp.int32), jnp.asarray(min_width, jnp.float64)
     run = functools.partial(_run, sizes)
-    rows, used, surrounded, num_boxes, exhausted, overflow = with_members(run, frozen, root, *limits)
+    rows, used, surrounded, num_boxes, exhausted, overflow = with_members(run, frozen, root, max_boxes, min_width)
 
     box = Interval(*bounds)
     inside = jnp.all((rows.lower >= box.lower[None]) & (rows.upper <= box.upper[None]), axis=1)
@@ -270,15 +288,14 @@ def _run(
     def refine(place: Array) -> _Proven:
         system, row = member(place // sizes.points), grid[place]
         region = Interval(row[:size], row[size:])
-        point = polish(system, region.midpoint)
-        existence = prove_existence(system, point, region)
+        existence = prove_existence(system, region)
         # The region itself is proven already; it stands in where nothing smaller could be.
         small = existence.proven & jnp.all(
             (existence.box.lower >= region.lower) & (existence.box.upper <= region.upper)
         )
         lower = jnp.where(small, existence.box.lower, region.lower)
         upper = jnp.where(small, existence.box.upper, region.upper)
-        point = jnp.clip(point, lower, upper)
+        point = jnp.clip(existence.point, lower, upper)
         unstable, known = count_unstable(system, existence.jacobian)
         sign = jnp.where(small, existence.sign, 0)
         residual = largest(system.residual(point))

@@ -44,7 +44,10 @@ def krawczyk(system: AbstractSystem, region: Interval) -> Contraction:
     defect = (jnp.eye(radius.size) - matmul(inverse, enclosure.residual_jacobian)).magnitude
     spread = matvec(defect, radius).upper
     image = Interval(down(down(middle - shift.upper) - spread), up(up(middle - shift.lower) + spread))
-    return Contraction(image, jnp.all(image.inside(region)), enclosure)
+    # Inside by a margin, should the ends of the region be computed twice and rounded differently.
+    core = radius * (1 - 2.0**-40)
+    unique = jnp.all(image.inside(Interval(middle - core, middle + core)))
+    return Contraction(image, unique, enclosure)
 
 
 def approximate_inverse(A: Float[Array, "n n"]) -> Float[Array, "n n"]:

@@ -20,15 +20,16 @@ _LEAST = 1e-20
 class Existence(NamedTuple):
     """`proven`: exactly one zero of the residual lies in `box (R,)`, which is as small as rounding allows; it is
     simple, and `sign` is that of `det(-d residual)` there, its index, 0 if that could not be proven. `jacobian (S, S)`
-    holds that of the step or vector field at the zero."""
+    holds that of the step or vector field at the zero. `point (R,)` is the best approximation."""
 
     proven: Bool[Array, ""]
+    point: Array
     box: Interval
     sign: Int[Array, ""]
     jacobian: Interval
 
 
-def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 4) -> Float[Array, " R"]:
+def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 8) -> Float[Array, " R"]:
     """A few Newton steps in floating point, each taken only if it does not make the residual larger."""
 
     def body(_: Array, point: Array) -> Array:
@@ -40,46 +41,64 @@ def polish(system: AbstractSystem, point: Float[Array, " R"], steps: int = 4) ->
     return jax.lax.fori_loop(0, steps, body, point)
 
 
-def prove_existence(
-    system: AbstractSystem, point: Float[Array, " R"], home: Interval | None = None, attempts: int = 12
-) -> Existence:
-    """Krawczyk's test on boxes around a polished point, from the size of its error upward.
+class _Search(NamedTuple):
+    """The next test is on a cube of half side `reach` around `point` if `small`, on `home` else; the last gave
+    `found`, and `done` with it."""
 
-    If `home` is given, it is known to hold exactly one zero, and the result is about that one: should the point have
-    strayed out of it, `home` itself is contracted.
+    number: Int[Array, ""]
+    point: Array
+    home: Interval
+    reach: Array
+    small: Bool[Array, ""]
+    found: Existence
+    done: Bool[Array, ""]
+
+
+def prove_existence(system: AbstractSystem, start: Array | Interval, max_tests: int = 16) -> Existence:
+    """Krawczyk's test on cubes around a polished point, from the size of its error upward.
+
+    `start` is an approximate zero `(R,)`, or a region that is known to hold exactly one. The region is contracted until
+    the point that Newton's method reaches from its midpoint is well inside, so that the result is about its zero.
 
     **Source:** Rump (2010), section 13, with his epsilon inflation.
     """
-    # A few rounding errors of the residual, as the inverse Jacobian magnifies them.
-    inverse = jnp.abs(approximate_inverse(system.residual_jacobian(point)))
-    error = jnp.abs(system.residual(point)) + point.size * EPSILON * jnp.abs(point)
-    start = 4 * (inverse @ error) + 4 * EPSILON * jnp.max(jnp.abs(point)) + _LEAST
-    box, strayed = Interval(point - start, point + start), jnp.zeros((), bool)
-    if home is not None:
-        strayed = ~jnp.all(box.inside(home))
-        box = Interval(jnp.where(strayed, home.lower, box.lower), jnp.where(strayed, home.upper, box.upper))
+    known = isinstance(start, Interval)
 
-    def attempt(box: Interval) -> Existence:
+    def polished(point: Array) -> tuple[Array, Array]:
+        """A point with a few rounding errors of its residual, as the inverse Jacobian magnifies them."""
+        point = polish(system, point)
+        inverse = jnp.abs(approximate_inverse(system.residual_jacobian(point)))
+        error = jnp.abs(system.residual(point)) + point.size * EPSILON * jnp.abs(point)
+        return point, jnp.max(4 * (inverse @ error) + 4 * EPSILON * jnp.abs(point) + _LEAST)
+
+    def test(box: Interval, point: Array, sure: Array) -> Existence:
         newton = krawczyk(system, box)
-        holds = newton.unique | strayed
-        sign = jnp.where(holds, determinant_sign(-newton.enclosure.residual_jacobian), 0)
-        return Existence(holds, box.intersect(newton.image), sign, newton.enclosure.jacobian)
+        proven = newton.unique | sure
+        sign = jnp.where(proven, determinant_sign(-newton.enclosure.residual_jacobian), 0)
+        return Existence(proven, point, box.intersect(newton.image), sign, newton.enclosure.jacobian)
 
-    def body(carry: tuple[Array, Array, Interval, Existence]) -> tuple[Array, Array, Interval, Existence]:
-        number, _, box, _ = carry
-        found = attempt(box)
-        smaller = jnp.max(found.box.width) < 0.25 * jnp.max(box.width)
-        reach = 8 * (box.upper - point)
-        grown = Interval(point - reach, point + reach)
-        box = jax.tree.map(lambda cut, larger: jnp.where(strayed, cut, larger), found.box, grown)
-        return number + 1, jnp.where(strayed, ~smaller, found.proven), box, found
+    def body(search: _Search) -> _Search:
+        number, point, home, reach, small, _, _ = search
+        cube = Interval(point - reach, point + reach)
+        box = jax.tree.map(lambda one, other: jnp.where(small, one, other), cube, home) if known else cube
+        found = test(box, point, ~small)
+        grown = _Search(number + 1, point, home, 8 * reach, small, found, found.proven)
+        if not known:
+            return grown
+        home = found.box
+        point, reach = polished(home.midpoint)
+        small_next = jnp.all(Interval(point - reach, point + reach).inside(home))
+        contracted = _Search(number + 1, point, home, reach, small_next, found, jnp.zeros((), bool))
+        return jax.tree.map(lambda one, other: jnp.where(small, one, other), grown, contracted)
 
-    def unfinished(carry: tuple[Array, Array, Interval, Existence]) -> Array:
-        return (carry[0] < attempts) & ~carry[1]
-
-    zero = jnp.zeros((), jnp.int32)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(attempt, box))
-    return jax.lax.while_loop(unfinished, body, (zero, zero > 0, box, nothing))[3]
+    no = jnp.zeros((), bool)
+    if isinstance(start, Interval):
+        point, reach, home = start.midpoint, jnp.zeros(()), start
+    else:
+        (point, reach), home = polished(start), Interval(start, start)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(test, home, point, no))
+    search = _Search(jnp.zeros((), jnp.int32), point, home, reach, jnp.asarray(not known), nothing, no)
+    return jax.lax.while_loop(lambda s: (s.number < max_tests) & ~s.done, body, search).found
 
 
 def uniqueness_radius(system: AbstractSystem, point: Float[Array, " R"], attempts: int = 24) -> Float[Array, ""]:

@@ -12,7 +12,7 @@ from ._classify import stability
 from ._levenberg_marquardt import largest
 from ._points import Kind
 from ._precision import highest_precision
-from ._proof import count_unstable, polish, prove_existence, uniqueness_radius
+from ._proof import count_unstable, prove_existence, uniqueness_radius
 from ._tolerances import as_double, degenerate_tolerance
 
 
@@ -88,8 +88,8 @@ def verify_point(system: AbstractSystem, state: ArrayLike, *, throw: bool = True
 @eqx.filter_jit
 @highest_precision
 def _verify(system: AbstractSystem, state: Float[Array, " S"]) -> VerifiedPoint:
-    point = polish(system, system.rest(state))
-    existence = prove_existence(system, point)
+    existence = prove_existence(system, system.rest(state))
+    point = existence.point
     lower, upper = existence.box.lower, existence.box.upper
     J = existence.jacobian
     proven_dim, known = count_unstable(system, J)
@@ -125,5 +125,5 @@ def prove_listed(system: AbstractSystem, point: Float[Array, " R"]) -> tuple[Boo
     """`(proven, radius)` of a point as it is listed, in whatever precision."""
     double = as_double(system, "find_fixed_points(verify=True)")
     listed = point.astype(jnp.float64)
-    existence = prove_existence(double, polish(double, listed))
+    existence = prove_existence(double, listed)
     return existence.proven, distance(listed, existence.box, existence.proven).astype(point.dtype)

@@ -3,7 +3,8 @@
 XLA on CPU flushes subnormal numbers to zero and may contract a product and a sum into one fused operation, so neither
 `nextafter` around zero nor a switch of the rounding mode can be relied on. What holds for every IEEE double precision
 machine is the error of one operation, `|fl(a op b) - (a op b)| <= 2^-53 |fl(a op b)|` unless it underflows. Moving the
-result by `2^-52 |x| + TINY` goes at least to the next number beyond, whatever is contracted or flushed.
+result by `2^-52 |x| + TINY` goes at least to the next number beyond, whatever is contracted or flushed. A subnormal
+operand may be read as zero: this is covered as long as it does not meet a number beyond 1e17.
 """
 
 import jax.numpy as jnp
