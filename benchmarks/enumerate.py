@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             "cost_factor": both[False] / both[True],
         }
         print(
-            f"rounding: {both[True]:.3g} boxes/s with, {both[False]:.3g} without: "
-            f"costs a factor {both[False] / both[True]:.2f}",
+            f"one look at each of {runs[True][0]['boxes']} boxes: {both[True]:.3g} boxes/s with rounding, "
+            f"{both[False]:.3g} without: it costs a factor {both[False] / both[True]:.2f}",
             flush=True,
         )
     if "single" in options.parts:

@@ -10,9 +10,9 @@ import pytest
 SCRIPT = pathlib.Path(__file__).parent.parent / "benchmarks" / "fixed_points.py"
 
 
-def run(folder, *options):
+def run(folder, *options, script=SCRIPT):
     out = folder / "result.json"
-    command = [sys.executable, str(SCRIPT), "--quick", "--runs", "1", "--out", str(out), *options]
+    command = [sys.executable, str(script), "--quick", "--runs", "1", "--out", str(out), *options]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return json.loads(out.read_text()), done.stdout
@@ -41,6 +41,28 @@ def test_fixed_points(tmp_path, monkeypatch):
     assert (ours["recall_1e-06"], ours["reported"], ours["phantoms"]) == (1.0, 27, 0)
     # The table shows the file's own numbers.
     assert f"{ours['warm']['median_s']:.4f}" in printed
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="the benchmarks are not part of the source archive")
+def test_enumerate(tmp_path):
+    result, printed = run(tmp_path, "--only", "verify", script=SCRIPT.with_name("enumerate.py"))
+    assert {"device", "versions", "commit", "date", "command", "units", "threads"} <= result.keys()
+    assert all(case["proven"] and case["kind_proven"] for case in result["verify"].values())
+    assert f"radius {result['verify']['gru 8']['radius']:.1e}" in printed
+
+
+@pytest.mark.slow
+def test_enumerate_race(tmp_path):
+    result, _ = run(tmp_path, "--only", "race", script=SCRIPT.with_name("enumerate.py"))
+    assert result["race"]["contradictions_with_search"] == 0
+    assert result["race"]["certified"] == sum(result["race"]["counts"].values())
+
+
+@pytest.mark.slow
+def test_sweep(tmp_path):
+    result, _ = run(tmp_path, script=SCRIPT.with_name("sweep.py"))
+    assert result["runs"][0]["systems"] == 32 * 32
+    assert result["search"]["contradictions"] == 0
 
 
 @pytest.mark.slow

@@ -53,3 +53,25 @@ def test_many_systems_in_one_call():
         )(cells)
 
     assert (np.asarray(sweep(cells).index_sum) == 1).all()
+
+
+def test_proofs_are_those_of_the_cpu():
+    """The same counts and kinds, and boxes that hold one and the same point."""
+    cases = [gd.library.jordan(case) for case in ("table3:ii", "table3:xiv", "fig:3a")]
+    systems = jax.tree.map(lambda *leaves: jnp.stack(leaves), *cases)
+    enumerate_all = eqx.filter_vmap(lambda system: gd.enumerate_fixed_points(system, max_points=16, throw=False))
+    there = enumerate_all(systems)
+    cpu = jax.local_devices(backend="cpu")[0]
+    with jax.default_device(cpu):
+        here = enumerate_all(jax.tree.map(lambda leaf: jax.device_put(leaf, cpu), systems))
+    assert np.asarray(there.count)[:, 0].tolist() == [3, 9, 11]
+    assert (np.asarray(there.kind) == np.asarray(here.kind)).all()
+    mask = np.asarray(there.mask)[..., None]
+    assert (np.where(mask, there.lower, 0) <= np.where(mask, here.upper, 0)).all()
+    assert (np.where(mask, there.upper, 0) >= np.where(mask, here.lower, 0)).all()
+
+
+def test_verified_point():
+    points = gd.find_fixed_points(gd.library.product_gru(3), gd.UniformGuesses(num=512), key=jr.key(0), verify=True)
+    assert bool(points.proven[points.mask].all())
+    assert float(points.radius[points.mask].max()) < 1e-12

@@ -522,7 +522,8 @@ def test_without_rounding_the_operations_are_caught(monkeypatch, compiled):
 
 @pytest.mark.parametrize("terms", [1, 3, 40])
 def test_without_the_bound_on_sums_the_products_are_caught(monkeypatch, terms):
-    monkeypatch.setattr(_products, "sum_error", lambda terms, magnitude: jnp.zeros_like(magnitude))
+    monkeypatch.setattr(_products, "sum_slack", lambda terms: 0.0)
+    monkeypatch.setattr(_products, "cover", lambda terms, bound: bound)
     for end in ("down", "up"):
         monkeypatch.setattr(_rounding, end, _same)
         monkeypatch.setattr(_products, end, _same)

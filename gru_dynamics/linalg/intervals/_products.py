@@ -1,16 +1,11 @@
 """Products of matrices of numbers or intervals, with one error bound for a whole sum."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from ..._types import Array, Float
 from ._interval import Interval, as_interval
-from ._rounding import down, sum_error, up, widen
-
-# Sums of at most so many terms are written out, which compilers turn into vector code over a batch.
-_UNROLLED = 8
+from ._rounding import cover, down, sum_slack, up
 
 
 def times_nonnegative(factor: Interval, other: Interval) -> Interval:
@@ -54,26 +49,23 @@ def matmul(left: Float[Array, "m n"] | Interval, right: Float[Array, "n p"] | In
     **Source:** Rump (1999), Fast and parallel interval arithmetic; error of sums: Higham (2002), section 3.1.
     """
     terms = left.shape[1]
-    if not isinstance(left, Interval) and not isinstance(right, Interval):
-        center = _product(left, right)
-        error = sum_error(terms, _product(jnp.abs(left), jnp.abs(right)))
-        return Interval(*widen(center, center, error))
     if not isinstance(left, Interval):
-        assert isinstance(right, Interval)
-        middle, radius = _ball(right)
+        middle, radius = (right, jnp.zeros_like(right)) if not isinstance(right, Interval) else _ball(right)
         size = jnp.abs(left)
-        center, spread = _product(left, middle), _product(size, radius)
-        error = up(spread + sum_error(terms, _product(size, jnp.abs(middle)) + spread))
-        return Interval(*widen(center, center, error))
+        slack = sum_slack(terms)
+        # One product for the spread and for the errors of both sums.
+        spread = _product(size, radius + slack * (jnp.abs(middle) + radius))
+        center = _product(left, middle)
+        return _around(center, cover(terms, spread))
     if not isinstance(right, Interval):
         transposed = matmul(right.T, Interval(left.lower.T, left.upper.T))
         return Interval(transposed.lower.T, transposed.upper.T)
     (middle, radius), (other, other_radius) = _ball(left), _ball(right)
+    slack = sum_slack(2 * terms)
+    size, other_size = jnp.abs(middle), jnp.abs(other) + other_radius
+    spread = _product(size, other_radius + slack * other_size) + _product(radius * (1 + slack), other_size)
     center = _product(middle, other)
-    size = jnp.abs(middle)
-    spread = _product(size, other_radius) + _product(radius, jnp.abs(other) + other_radius)
-    magnitude = _product(size, jnp.abs(other)) + 2 * spread
-    return Interval(*widen(center, center, up(spread + sum_error(2 * terms + 2, magnitude))))
+    return _around(center, cover(2 * terms, spread))
 
 
 def _ball(value: Interval) -> tuple[Array, Array]:
@@ -82,10 +74,11 @@ def _ball(value: Interval) -> tuple[Array, Array]:
     return value.midpoint, value.radius
 
 
+def _around(center: Array, error: Array) -> Interval:
+    """Not moved outward once more: `sum_slack` has room for the rounding of these two operations."""
+    return Interval(center - error, center + error)
+
+
 def _product(left: Array, right: Array) -> Array:
-    if left.shape[1] > _UNROLLED:
-        return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
-    total: Any = left[:, 0, None] * right[None, 0]
-    for k in range(1, left.shape[1]):
-        total = total + left[:, k, None] * right[None, k]
-    return total
+    # Also for 2 x 2: written out, it is fused into all that uses it and computed many times over.
+    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)

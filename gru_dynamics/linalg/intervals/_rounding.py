@@ -26,16 +26,22 @@ def up(x: Array) -> Array:
     return x + (jnp.abs(x) * EPSILON + TINY)
 
 
-def widen(lower: Array, upper: Array, error: Array) -> tuple[Array, Array]:
-    """`(lower - error, upper + error)`, rounded outward."""
-    return down(lower - error), up(upper + error)
+def sum_slack(terms: int) -> float:
+    """Bound on the rounding error of a sum of `terms` products in any order, with or without fused operations, relative
+    to the sum of their magnitudes.
+
+    `gamma_k = k u / (1 - k u)` with `u = 2^-53` bounds it (Higham 2002, section 3.1); the excess of `terms + 6` times
+    `2^-52` pays for computing magnitudes and this bound in floating point, and for adding the bound to the sum.
+    """
+    return (terms + 6) * EPSILON
+
+
+def cover(terms: int, bound: Array) -> Array:
+    """A number not below a bound that was computed as a sum of `terms` products of numbers >= 0, nor below what
+    underflow in them and in the sum that is bounded can hide."""
+    return bound * (1 + sum_slack(terms)) + (2 * terms + 2) * TINY
 
 
 def sum_error(terms: int, magnitude: Array) -> Array:
-    """Bound on the rounding error of a sum of `terms` products in any order, with or without fused operations, from the
-    computed sum of their magnitudes.
-
-    `gamma_k = k u / (1 - k u)` with `u = 2^-53` bounds it relative to the exact magnitude (Higham 2002, section 3.1);
-    the slack between `terms + 4` and `2^-52` pays for computing the magnitude and this bound in floating point.
-    """
-    return (terms + 4) * EPSILON * magnitude + (terms + 1) * TINY
+    """Bound on the rounding error of a sum of `terms` products from the computed sum of their magnitudes."""
+    return cover(terms, sum_slack(terms) * magnitude)
