@@ -360,6 +360,9 @@ def test_ten_thousand_random_grus_agree_with_the_search(reset):
     # every proven point is one, to the last digits
     assert (np.asarray(ours.points.residual)[mask] < 1e-12).all()
     assert (np.asarray(ours.points.radius)[mask & certified[:, None]] < 1e-6).all()
+    # the point of the box is anywhere within the radius, so the radius reaches both ends
+    reach = np.maximum(upper - state, state - lower).max(axis=-1)
+    assert (reach[mask] <= np.asarray(ours.points.radius)[mask]).all()
     proven = kind_proven[rows, box]
     assert proven.mean() > 0.999
     assert (seen_kind[rows, columns] == kind[rows, box])[proven].all()

@@ -27,6 +27,7 @@ from ._proof import count_unstable, prove_existence
 from ._refine import attach_gradient, freeze
 from ._rows import each_used
 from ._tolerances import as_double, degenerate_tolerance
+from ._verify import distance
 
 
 def enumerate_fixed_points(
@@ -203,7 +204,7 @@ def _enumerate(
     first = jax.lax.stop_gradient(state[:, 0])
     rank = 2 * jnp.where(used, unstable_dim, size + 1).astype(first.dtype)
     order = jnp.argsort(rank + first / (1 + jnp.abs(first)))
-    half = 0.5 * jnp.max(rows.upper - rows.lower, axis=1)
+    radius = jax.vmap(distance)(rows.point, Interval(rows.lower, rows.upper), used)
     listed = jax.tree.map(
         lambda x: x[order],
         (state, used, kind, unstable_dim, focus, values, jnp.where(used, rows.residual, jnp.inf), index),
@@ -213,7 +214,7 @@ def _enumerate(
         *listed,
         hits=jnp.zeros_like(index),
         proven=used[order],
-        radius=jnp.where(used, half, jnp.inf)[order],
+        radius=radius[order],
         index_sum=index_sum,
         complete=complete,
         num_guesses=none,
