@@ -66,7 +66,9 @@ def test_analyze_two_units(weights, capsys, tmp_path):
     states = np.sort(np.abs([entry["state"] for entry in result["fixed_points"]]), axis=None)
     np.testing.assert_allclose(states, [0.0] * 6 + [h] * 12, atol=1e-12)
     assert result["index_sum"] == 1
-    assert result["complete"] == "consistent"
+    assert result["complete"] == "certified"
+    assert result["proof"]["count"] == [9, 9]
+    assert all(entry["proven"] and entry["radius"] < 1e-13 for entry in result["fixed_points"])
     assert result["warnings"] == []
     assert result["system"]["reset"] == "after"
     np.testing.assert_allclose(np.abs([entry["readout"] for entry in result["fixed_points"][:4]]), 1, atol=1e-6)
@@ -315,8 +317,10 @@ def test_demo(tmp_path):
     assert len({frozenset(edge) for edge in edges}) == 12
     assert all((readouts[a] != readouts[b]).sum() == 1 for a, b in edges)
     assert np.bincount([entry["unstable_dim"] for entry in plane["fixed_points"]]).tolist() == [5, 5, 1]
-    for part in (flipflop, plane):
-        assert part["complete"] == "consistent"
+    # Sixteen units are too many for an enumeration, two are not; single points are proven in both.
+    for part, complete in ((flipflop, "consistent"), (plane, "certified")):
+        assert part["complete"] == complete
+        assert all(entry["proven"] for entry in part["fixed_points"])
         # Only double precision gets there.
         assert max(entry["residual"] for entry in part["fixed_points"]) < 1e-14
     files = {file.name for file in (tmp_path / "deep/demo").iterdir()}

@@ -25,7 +25,7 @@ def point(kind: str, unstable: int, leading: complex, **more) -> Point:
 
 
 def analysis(points, *, index_sum=1, complete="consistent", warnings=(), **system) -> Analysis:
-    return Analysis("title", {**SYSTEM, **system}, tuple(points), index_sum, complete, {}, tuple(warnings), {})
+    return Analysis("title", {**SYSTEM, **system}, tuple(points), index_sum, complete, {}, {}, tuple(warnings), {})
 
 
 def bistable(**more) -> Analysis:
@@ -111,7 +111,7 @@ def test_story_counts_and_reads_the_bits():
         (bistable(index_sum=2, complete="incomplete"), ["At least one point is missing"]),
         (bistable(index_sum=-1, complete="incomplete"), ["At least two points are missing"]),
         (bistable(index_sum=1, complete="incomplete"), ["the list is cut"]),
-        (bistable(complete="certified"), ["proven complete"]),
+        (bistable(complete="certified"), ["that is proven"]),
         (analysis([point("degenerate", 0, 1.0)], index_sum=0, complete="incomplete"), ["leaves the sum open"]),
         (analysis([point("sink", 0, 0.5j)]), ["oscillates while it fades, with a period of 4 steps"]),
         (analysis([point("sink", 0, 0.5)], kind="flow", tau=1.0), ["a flow in continuous time", "units of time"]),
