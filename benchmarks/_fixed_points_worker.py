@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import resource
 import sys
 import time
 from typing import Any
@@ -13,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from _harness import cpu_name, spread
+from _harness import cpu_name, peak_bytes, spread
 
 import gru_dynamics as gd
 
@@ -115,7 +114,7 @@ def memory(job: dict[str, Any]) -> dict[str, Any]:
     number = 20_000 if job["quick"] else 1_000_000
     system = gd.CellMap(cases.flipflop(0))
     gd.find_fixed_points(system, gd.UniformGuesses(num=256), key=jr.key(0))
-    before = _peak_bytes()
+    before = peak_bytes()
     start = time.perf_counter()
     found = jax.block_until_ready(gd.find_fixed_points(system, gd.UniformGuesses(num=number), key=jr.key(0)))
     statistics = jax.devices()[0].memory_stats() or {}
@@ -126,7 +125,7 @@ def memory(job: dict[str, Any]) -> dict[str, Any]:
         "seeds_converged": int(found.num_converged),
         "seeds_used": int(found.num_guesses),
         "cold_s": time.perf_counter() - start,
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
         "peak_bytes_before": before,
         "device_peak_bytes": statistics.get("peak_bytes_in_use"),
     }
@@ -137,11 +136,6 @@ def device(wanted: str) -> str:
     if jax.default_backend() != wanted:
         raise SystemExit(f"--device {wanted}: JAX found only {jax.default_backend()}; install a matching jaxlib")
     return cpu_name() if wanted == "cpu" else jax.devices()[0].device_kind
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import resource
 import sys
 import tempfile
 import time
@@ -10,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from _harness import cpu_name
+from _harness import cpu_name, peak_bytes
 
 import gru_dynamics as gd
 
@@ -50,7 +49,7 @@ def whole(job: dict[str, Any]) -> dict[str, Any]:
         "boxes_per_s": int(boxes.sum()) / seconds,
         "table_bytes": size,
         "devices": jax.local_device_count(),
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
     }
 
 
@@ -78,13 +77,8 @@ def blocks(job: dict[str, Any]) -> dict[str, Any]:
         "contradictions": int((both & (count > low)).sum()),
         "consistent_but_short": int((both & (count < low)).sum()),
         "short": int((certified & (count < low)).sum()),
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
     }
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from .._types import Array, Bool, Float, Int
 from ..linalg.intervals import Interval
 from ..systems import AbstractSystem
 from ._krawczyk import krawczyk
+from ._members import pack
 
 # Where a box is cut: not in the middle, since zeros like to sit there.
 _CUT = 127 / 256
@@ -60,13 +61,11 @@ class Stack(NamedTuple):
 
     def push(self, wanted: Bool[Array, " num"], rows: Array, member: Array) -> "Stack":
         """With the wanted rows on top. There must be room for `num` more."""
-        num = wanted.size
-        place = jnp.where(wanted, jnp.cumsum(wanted, dtype=jnp.int32) - 1, num)
-        source = jnp.zeros((num,), jnp.int32).at[place].set(jnp.arange(num, dtype=jnp.int32), mode="drop")
+        source, number = pack(wanted)
         return Stack(
             jax.lax.dynamic_update_slice(self.rows, rows[source], (self.size, jnp.zeros_like(self.size))),
             jax.lax.dynamic_update_slice(self.member, member[source], (self.size,)),
-            self.size + jnp.sum(wanted, dtype=jnp.int32),
+            self.size + number,
         )
 
 
@@ -142,7 +141,7 @@ def _round(member: Callable, roots: Array, limits: Limits, lanes: int, carry: _C
     members, ends = roots.shape
     size = ends // 2
 
-    # Roots of new systems first, then the top of the stack, as many as there are lanes.
+    # The top of the stack, then roots of new systems, as many as there are lanes.
     popped = jnp.minimum(waiting.size, lanes)
     base = waiting.size - popped
     fresh = jnp.minimum(lanes - popped, members - upcoming)

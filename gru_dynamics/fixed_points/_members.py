@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._types import Array, Int
+from .._types import Array, Bool, Int
 
 
 def with_members(run: Callable[..., Any], problem: Any, *arguments: Any) -> Any:
@@ -44,6 +44,13 @@ def with_members(run: Callable[..., Any], problem: Any, *arguments: Any) -> Any:
     return single(arrays, *arguments)
 
 
+def pack(wanted: Bool[Array, " length"]) -> tuple[Int[Array, " length"], Int[Array, ""]]:
+    """Indices of the wanted entries, in their order, at the front of an array of the same length, and their number."""
+    place = jnp.where(wanted, jnp.cumsum(wanted, dtype=jnp.int32) - 1, wanted.size)
+    index = jnp.arange(wanted.size, dtype=jnp.int32)
+    return jnp.zeros((wanted.size,), jnp.int32).at[place].set(index, mode="drop"), jnp.sum(wanted, dtype=jnp.int32)
+
+
 def line_up(
     start: Int[Array, " members"], stop: Int[Array, " members"], capacity: int
 ) -> tuple[Int[Array, " length"], Int[Array, ""]]:
@@ -53,7 +60,4 @@ def line_up(
     if members == 1:
         return start[0] + jnp.arange(length, dtype=jnp.int32), jnp.maximum(stop[0] - start[0], 0)
     row = jnp.arange(capacity, dtype=jnp.int32)[None]
-    wanted = ((row >= start[:, None]) & (row < stop[:, None])).reshape(length)
-    place = jnp.where(wanted, jnp.cumsum(wanted, dtype=jnp.int32) - 1, length)
-    line = jnp.zeros((length,), jnp.int32).at[place].set(jnp.arange(length, dtype=jnp.int32), mode="drop")
-    return line, jnp.sum(wanted, dtype=jnp.int32)
+    return pack(((row >= start[:, None]) & (row < stop[:, None])).reshape(length))

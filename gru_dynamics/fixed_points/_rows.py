@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Int, Shaped
-from ._members import line_up, with_members
+from ._members import line_up, pack, with_members
 
 
 def map_rows(
@@ -50,9 +50,7 @@ def each_used(function: Callable[[Array], Any], used: Bool[Array, " length"], bl
     """`function(place)` for the places in use, zeros elsewhere; `block` places are worked on at a time."""
     length = used.size
     block = min(block, length)
-    total = jnp.sum(used, dtype=jnp.int32)
-    position = jnp.where(used, jnp.cumsum(used, dtype=jnp.int32) - 1, length)
-    line = jnp.zeros((length,), jnp.int32).at[position].set(jnp.arange(length, dtype=jnp.int32), mode="drop")
+    line, total = pack(used)
     shapes = jax.eval_shape(function, jnp.zeros((), jnp.int32))
     empty = jax.tree.map(lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype), shapes)
 
