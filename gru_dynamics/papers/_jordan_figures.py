@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 
 from ..bifurcations import paper_rows
 from ..fixed_points import Kind
+from ..plot._style import legend_below
 from ..systems import jacobian, library
 from ._jordan_homoclinic import homoclinic, nested_loops, regions_of, saddle_directions, separatrices
 from ._jordan_measure import Measured
 from ._jordan_orbits import backward, limit_cycle, paths, sample
-from ._jordan_portraits import INK, PAPER, TRACE, legend, of_measured
+from ._jordan_portraits import INK, PAPER, TRACE, of_measured
 from ._jordan_words import compare, place
 
 FIRST, SECOND = "#d55e00", "#0072b2"
@@ -218,7 +219,7 @@ def figure_7(measured: Mapping[str, Measured]) -> Drawn:
     of_measured(one, ax=left, trajectories=[path, *paths(one.flow, others, 200.0)])
     style = {"marker": "x", "markersize": 9, "markeredgewidth": 2.2, "linestyle": "none"}
     left.plot(*ghost.state, color="#c1272d", label=f"slow point, $|c - h|$ = {ghost.residual:.1e}", zorder=8, **style)
-    legend(left, 2)
+    legend_below(left, 2)
     near = np.linalg.norm(path - ghost.state, axis=1) < 0.1
     time_series(right, times, path)
     right.axvspan(times[near][0], times[near][-1], color=TRACE, alpha=0.12, linewidth=0)

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..fixed_points import FixedPoints
 from ..plot import phase_portrait
+from ..plot._style import legend_below
 from ..systems import CellFlow
 from ._jordan_measure import Measured
 from ._jordan_words import Marks, Verdict
@@ -56,7 +57,7 @@ def portrait(
             ax.plot(*here.T, label=f"{name} ({len(here)})", gid=kind, zorder=7, path_effects=rim, **line)
     if verdict is not None:
         _traces(ax, verdict, rim)
-    legend(ax)
+    legend_below(ax, 3)
     return ax
 
 
@@ -99,19 +100,6 @@ def of_measured(measured: Measured, verdict: Verdict | None = None, *, ax: Axes 
     """The portrait of a system at its printed parameters."""
     marks = [(point.kind, point.state) for point in measured.degenerate]
     return portrait(measured.flow, measured.enumeration.points, marks, verdict, ax=ax, **options)
-
-
-def legend(ax: Axes, columns: int = 3, height: float = -0.13) -> None:
-    """What is drawn, under the axes."""
-    ax.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, height),
-        ncols=columns,
-        frameon=False,
-        fontsize="small",
-        handletextpad=0.5,
-        columnspacing=1.4,
-    )
 
 
 def bare(ax: Axes) -> None:
