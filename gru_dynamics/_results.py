@@ -47,6 +47,34 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The iteration stopped before its residual reached the tolerance. "
         "Start nearer to the fixed point or raise `max_steps`."
     )
+    start_not_on_branch = (
+        "There is no fixed point at or near this state for this parameter, so there is no branch to follow. Take the "
+        "start from `find_fixed_points(family(mu), ...)`."
+    )
+    start_out_of_range = "The parameter at the start lies outside `mu_range`. Widen the range or start inside it."
+    parameter_moves_nothing = (
+        "The system does not change with this parameter. Check `where` and `index` of the family: do they name the leaf "
+        "that the system uses?"
+    )
+    steps_spent = (
+        "The branch goes on after its last row. Raise `num_steps`, go on with `extend_branch`, or allow longer steps "
+        "(`max_step` of the method)."
+    )
+    step_too_small = (
+        "The branch stops where no step could be corrected; the part before it is kept. Natural continuation stops at "
+        "folds: use `PseudoArclength`. Otherwise the system may not be smooth there, or raise `max_corrections`."
+    )
+    nonfinite_branch = (
+        "The system returns inf or nan beyond the last row; the part before it is kept. Narrow `mu_range`, or check what "
+        "the system does there."
+    )
+    special_points_overflow = (
+        "More special points were found than `max_special_points` can hold; the list is cut. Raise it."
+    )
+    not_located = (
+        "Newton's method on the defining equations did not converge. Start nearer to the bifurcation, for example from "
+        "a special point of a branch, and give `omega` for Hopf and Neimark-Sacker points."
+    )
 
 
 def raise_failure(where: str, result: RESULTS) -> None:

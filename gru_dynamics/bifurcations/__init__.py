@@ -1,5 +1,13 @@
 """Floor 6: special points, and the parameters at which they exist."""
 
+from ._events import (
+    BranchPoint as BranchPoint,
+    Fold as Fold,
+    Hopf as Hopf,
+    NeimarkSacker as NeimarkSacker,
+    PeriodDoubling as PeriodDoubling,
+    all_events as all_events,
+)
 from ._jordan import jordan_family as jordan_family
 from ._portrait import (
     DegeneratePoints as DegeneratePoints,

@@ -11,3 +11,4 @@ from ._base import (
 from ._cell import CellFlow as CellFlow, CellMap as CellMap
 from ._family import AbstractFamily as AbstractFamily, Family as Family, FunctionFamily as FunctionFamily
 from ._function import FunctionFlow as FunctionFlow, FunctionMap as FunctionMap
+from ._iterate import Iterate as Iterate

@@ -5,12 +5,15 @@ Each function returns a system whose parameters sit in `system.args` (function s
 
 import csv
 import functools
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
 from .._types import Array, ArrayLike
 from ..cells import ElmanCell, GRUCell
@@ -169,6 +172,156 @@ def decoupled_cubic(n: int = 3, rate: ArrayLike = 1.0) -> FunctionFlow:
     """
     ends = jnp.full((n,), 2.0)
     return FunctionFlow(_decoupled_cubic, _args(rate=rate), bounds=(-ends, ends))
+
+
+def _lure(t: Any, s: Array, p: Any) -> Array:
+    x, y, z = s
+    return jnp.stack([y, z, -p["a"] * z - p["b"] * y - x + x * x])
+
+
+def lure(a: ArrayLike = 1.2, b: ArrayLike = 1.0) -> FunctionFlow:
+    """Lur'e feedback system `x''' = -a x'' - b x' - x + x^2`, as `x' = y, y' = z, z' = -a z - b y - x + x^2`.
+
+    **Returns:** flow on states `(3,)`, fixed points `(0, 0, 0)` and `(1, 0, 0)`. The origin has a Hopf point at
+    `a b = 1` with `omega = sqrt(b)`, and first Lyapunov coefficient -0.3 for b = 1.
+
+    **Source:** Kuznetsov (2004), example 5.4.
+    """
+    return FunctionFlow(_lure, _args(a=a, b=b))
+
+
+def _bautin_normal_form(t: Any, s: Array, p: Any) -> Array:
+    x, y = s
+    square = x * x + y * y
+    growth = p["rho"] + p["c"] * square - square * square
+    return jnp.stack([growth * x - y, x + growth * y])
+
+
+def bautin_normal_form(rho: ArrayLike = -0.1, c: ArrayLike = 1.0) -> FunctionFlow:
+    """Bautin normal form `r' = rho r + c r^3 - r^5, theta' = 1` in Cartesian coordinates.
+
+    **Returns:** flow on states `(2,)`; Hopf at `rho = 0`, degenerate for c = 0. Cycles have radius
+    `r^2 = (c +- sqrt(c^2 + 4 rho)) / 2` and period 2 pi, and for c > 0 a fold at `rho = -c^2/4`.
+
+    **Source:** Kuznetsov (2004), section 8.3.
+    """
+    return FunctionFlow(_bautin_normal_form, _args(rho=rho, c=c))
+
+
+def _multiplicity(t: Any, s: Array, p: Any) -> Array:
+    return -s + p["l"] * p["rates"] * s - s**3
+
+
+def multiplicity(l: ArrayLike = 0.5) -> FunctionFlow:
+    """`x' = -x + l L x - x^3` with `L = diag(1, 1/2, 1/2, 1/3, 1/3, 1/3, ...)`, 1/i repeated i times, i = 1 ... 5.
+
+    **Returns:** flow on states `(15,)`; at the origin i eigenvalues vanish at once at `l = i`.
+
+    **Source:** closed form.
+    """
+    counts = np.arange(1, 6)
+    return FunctionFlow(_multiplicity, _args(l=l, rates=np.repeat(1 / counts, counts)))
+
+
+def _bratu(t: Any, s: Array, p: Any) -> Array:
+    ends = jnp.zeros((1,), s.dtype)
+    left, right = jnp.concatenate([ends, s[:-1]]), jnp.concatenate([s[1:], ends])
+    return p["density"] ** 2 * (left - 2 * s + right) + p["lam"] * jnp.exp(s)
+
+
+def bratu(n: int = 15, lam: ArrayLike = 1.0) -> FunctionFlow:
+    """Bratu problem `du/dt = u_xx + lam e^u` on (0, 1), `u = 0` at both ends, by central differences.
+
+    **Returns:** flow on states `(n,)`, the values at the n interior points, `1/(n + 1)` apart. Its two branches of
+    fixed points meet in a fold at lam = 3.5066811168 for n = 15, 3.5133843732 for 63 and 3.5138028245 for 255.
+
+    **Source:** Bratu (1914); the fold is near 3.513830719, Doedel & Friedman (1989).
+    """
+    return FunctionFlow(_bratu, _args(lam=lam, density=n + 1))
+
+
+def _rotate(theta: Array, s: Array) -> Array:
+    return jnp.stack([jnp.cos(theta) * s[0] - jnp.sin(theta) * s[1], jnp.sin(theta) * s[0] + jnp.cos(theta) * s[1]])
+
+
+def _tanh_rotation_map(s: Array, p: Any) -> Array:
+    return jnp.tanh(p["s"] * _rotate(p["theta"], s))
+
+
+def tanh_rotation_map(s: ArrayLike = 1.1, theta: ArrayLike = 0.7) -> FunctionMap:
+    """Two-unit network `h' = tanh(s R(theta) h)`, R the rotation by theta radians.
+
+    **Returns:** map on states `(2,)`; at the origin a Neimark-Sacker point at `s = 1` with angle theta.
+
+    **Source:** closed form.
+    """
+    return FunctionMap(_tanh_rotation_map, _args(s=s, theta=theta))
+
+
+def _tanh_rotation_flow(t: Any, s: Array, p: Any) -> Array:
+    return _tanh_rotation_map(s, p) - s
+
+
+def tanh_rotation_flow(s: ArrayLike = 1.5, theta: ArrayLike = 0.7) -> FunctionFlow:
+    """Two-unit network `dh/dt = -h + tanh(s R(theta) h)`, R the rotation by theta radians.
+
+    **Returns:** flow on states `(2,)`; at the origin a supercritical Hopf point at `s = 1/cos theta` with
+    `omega = tan theta`.
+
+    **Source:** closed form.
+    """
+    return FunctionFlow(_tanh_rotation_flow, _args(s=s, theta=theta))
+
+
+def _rotated_copies(t: Any, s: Array, p: Any) -> Array:
+    multiply = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    h = multiply(s, p["Q"]).reshape(2, -1)
+    return multiply(p["Q"], jnp.tanh(p["s"] * p["scales"][None] * _rotate(p["theta"], h)).reshape(-1)) - s
+
+
+def rotated_copies(
+    scales: Sequence[float] | Array, s: ArrayLike = 1.0, theta: ArrayLike = 0.7, *, seed: int = 0
+) -> FunctionFlow:
+    """Uncoupled `tanh_rotation_flow` with gains `s c_i`, in coordinates `y = Q h` with Q a random orthogonal matrix.
+
+    **Arguments:** `scales`, the c_i, shape `(k,)`; `s`; `theta` in radians; `seed` of the matrix.
+
+    **Returns:** flow on states `(2 k,)`; at the origin Hopf points at `s = 1/(c_i cos theta)` with `omega = tan theta`.
+
+    **Source:** closed form.
+    """
+    size = 2 * len(scales)
+    Q = np.linalg.qr(np.random.default_rng(seed).standard_normal((size, size)))[0]
+    return FunctionFlow(_rotated_copies, _args(s=s, theta=theta, scales=jnp.asarray(scales), Q=Q))
+
+
+def _tanh_unit(t: Any, s: Array, p: Any) -> Array:
+    return -s + jnp.tanh(p["w"] * s + p["b"])
+
+
+def tanh_unit(w: ArrayLike = 2.0, b: ArrayLike = 0.0) -> FunctionFlow:
+    """One unit `dh/dt = -h + tanh(w h + b)`.
+
+    **Returns:** flow on states `(1,)`; cusp at `w = 1, b = 0`, folds at `h = +-sqrt(1 - 1/w)`, for w = 2 at
+    b = -+0.5328399754.
+
+    **Source:** Jordan, Sokół, Park (2019), theorem 3.
+    """
+    return FunctionFlow(_tanh_unit, _args(w=w, b=b))
+
+
+def _constant_gate_unit(s: Array, p: Any) -> Array:
+    return p["z"] * s + (1 - p["z"]) * jnp.tanh(p["w"] * s)
+
+
+def constant_gate_unit(w: ArrayLike = -2.0, z: ArrayLike = 0.5) -> FunctionMap:
+    """One gated unit with a constant keep gate, `h' = z h + (1 - z) tanh(w h)`.
+
+    **Returns:** map on states `(1,)`; at the origin a pitchfork at `w = 1` and a flip at `w = -(1 + z)/(1 - z)`.
+
+    **Source:** closed form.
+    """
+    return FunctionMap(_constant_gate_unit, _args(w=w, z=z))
 
 
 def decoupled_tanh(n: int, weight: ArrayLike = 2.0) -> CellMap:
