@@ -3,6 +3,7 @@
 from . import (
     bifurcations as bifurcations,
     cells as cells,
+    continuation as continuation,
     fixed_points as fixed_points,
     interop as interop,
     linalg as linalg,
@@ -14,8 +15,16 @@ from . import (
 )
 from ._results import RESULTS as RESULTS
 from .bifurcations import (
+    BranchPoint as BranchPoint,
+    Fold as Fold,
+    Hopf as Hopf,
+    Located as Located,
+    NeimarkSacker as NeimarkSacker,
+    PeriodDoubling as PeriodDoubling,
     Realisation as Realisation,
     Topology as Topology,
+    all_events as all_events,
+    locate as locate,
     realise_topology as realise_topology,
     topology as topology,
 )
@@ -26,6 +35,17 @@ from .cells import (
     GRUCell as GRUCell,
     LSTMCell as LSTMCell,
     StackedCell as StackedCell,
+)
+from .continuation import (
+    Branch as Branch,
+    End as End,
+    Location as Location,
+    Natural as Natural,
+    PseudoArclength as PseudoArclength,
+    SpecialKind as SpecialKind,
+    SpecialPoints as SpecialPoints,
+    continue_fixed_points as continue_fixed_points,
+    extend_branch as extend_branch,
 )
 from .fixed_points import (
     ArrayGuesses as ArrayGuesses,
@@ -59,6 +79,7 @@ from .systems import (
     FunctionFamily as FunctionFamily,
     FunctionFlow as FunctionFlow,
     FunctionMap as FunctionMap,
+    Iterate as Iterate,
     jacobian as jacobian,
     library as library,
 )

@@ -9,6 +9,20 @@ from ._events import (
     all_events as all_events,
 )
 from ._jordan import jordan_family as jordan_family
+from ._locate import Located as Located, locate as locate
+from ._normal_forms import (
+    BranchPointCoefficients as BranchPointCoefficients,
+    CriticalVectors as CriticalVectors,
+    bogdanov_takens_test as bogdanov_takens_test,
+    branch_point_coefficients as branch_point_coefficients,
+    critical_vectors as critical_vectors,
+    cusp_coefficient as cusp_coefficient,
+    first_lyapunov_coefficient as first_lyapunov_coefficient,
+    flip_coefficient as flip_coefficient,
+    fold_coefficient as fold_coefficient,
+    neimark_sacker_coefficient as neimark_sacker_coefficient,
+    null_vectors as null_vectors,
+)
 from ._portrait import (
     DegeneratePoints as DegeneratePoints,
     Portrait as Portrait,

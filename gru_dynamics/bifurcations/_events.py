@@ -16,8 +16,6 @@ from ..continuation import (
     equations,
     family_derivative,
     linearised_equations,
-    renewed,
-    singular,
     split,
 )
 from ..linalg import solve
@@ -37,12 +35,16 @@ def _kind(kind: SpecialKind) -> Int[Array, ""]:
 
 def _flow_only(system: AbstractSystem, name: str, instead: str) -> None:
     if not isinstance(system, AbstractFlow):
-        raise ValueError(f"{name} is a bifurcation of flows, and this is a map ({type(system).__name__}); use {instead}")
+        raise ValueError(
+            f"{name} is a bifurcation of flows, and this is a map ({type(system).__name__}); use {instead}"
+        )
 
 
 def _map_only(system: AbstractSystem, name: str, instead: str) -> None:
     if not isinstance(system, AbstractMap):
-        raise ValueError(f"{name} is a bifurcation of maps, and this is a flow ({type(system).__name__}); use {instead}")
+        raise ValueError(
+            f"{name} is a bifurcation of maps, and this is a flow ({type(system).__name__}); use {instead}"
+        )
 
 
 class AbstractMatrixEvent(AbstractEvent):
@@ -60,7 +62,12 @@ class AbstractMatrixEvent(AbstractEvent):
         """M at a resting state."""
 
     def any_borders(self, family: AbstractFamily, u: Array, num_parameters: int) -> Borders:
-        M = jax.eval_shape(lambda u: self.matrix(family(split(u, self.num_extra, num_parameters).mu), *split(u, self.num_extra, num_parameters)[:2]), u)
+        M = jax.eval_shape(
+            lambda u: self.matrix(
+                family(split(u, self.num_extra, num_parameters).mu), *split(u, self.num_extra, num_parameters)[:2]
+            ),
+            u,
+        )
         return any_borders(M.shape[0], M.dtype)
 
     def equations(self, family: AbstractFamily, u: Array, borders: Any, num_parameters: int) -> Array:

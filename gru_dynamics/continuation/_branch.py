@@ -15,7 +15,8 @@ class SpecialPoints(eqx.Module):
     **Fields:**
 
     - `kind (K,)`: a `SpecialKind`. `mask (K,)`: which rows hold a point.
-    - `mu (K,)`, or `(K, 2)` on curves of bifurcations, and `state (K, S)`: where. For a point that is only bracketed the
+    - `mu (K,)`, or `(K, 2)` on curves of bifurcations, and `state (K, S)`: where. For a point that is only bracketed
+      the
       row of the branch next to it.
     - `omega (K,)`: angular frequency (Hopf) or angle per step (Neimark-Sacker), else 0.
     - `coefficient (K,)`: of the normal form, nan where it is not known.

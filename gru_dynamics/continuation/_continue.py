@@ -13,8 +13,6 @@ from .._types import Array, ArrayLike, Bool, Float, Scalar
 from ..fixed_points._precision import highest_precision
 from ..fixed_points._refine import freeze
 from ..fixed_points._rows import map_rows
-from ..linalg import eigenvalues
-from ..fixed_points._linear import sort_spectrum
 from ..systems import AbstractFamily
 from ._branch import Branch
 from ._crossings import unstable
@@ -27,7 +25,6 @@ from ._special import no_special_points, special_points
 from ._start import Start, find_start
 from ._step import Range
 from ._trace import Trace, extend, trace
-
 
 
 def continue_fixed_points(
@@ -73,7 +70,8 @@ def continue_fixed_points(
         raise ValueError(f"continue_fixed_points: state must be one vector, got shape {state.shape}; use jax.vmap")
     dtype = state.dtype
     mu, lower, upper = (
-        _scalar(value, name, dtype) for value, name in ((mu, "mu"), (mu_range[0], "mu_range"), (mu_range[1], "mu_range"))
+        _scalar(value, name, dtype)
+        for value, name in ((mu, "mu"), (mu_range[0], "mu_range"), (mu_range[1], "mu_range"))
     )
     for event in events:
         event.check(family(mu))
@@ -212,7 +210,7 @@ def _finish(
     def judge(problem: Problem, u: Float[Array, " u"]) -> tuple[Array, Array, Array]:
         system = problem.curve.family(u[-1])
         state = system.lift(u[:-1])
-        values = sort_spectrum(system, eigenvalues(system.jacobian(state)))
+        values = problem.method.solver.spectrum(system, state)
         return state, values, jnp.max(jnp.abs(system.residual(u[:-1])))
 
     shapes = jax.eval_shape(lambda u: judge(problem, u), traced.u[0])
@@ -249,9 +247,7 @@ def _result(start: RESULTS, end: Array, overflow: Bool[Array, ""]) -> RESULTS:
     return RESULTS.where(fatal, start, result)
 
 
-def _start_result(
-    family: AbstractFamily, allowed: Range, guess: Float[Array, " u"], start: Start
-) -> RESULTS:
+def _start_result(family: AbstractFamily, allowed: Range, guess: Float[Array, " u"], start: Start) -> RESULTS:
     u, moved = start.u, start.last
     x, mu = u[:-1], u[-1]
     lower, upper = allowed.lower[0], allowed.upper[0]

@@ -69,6 +69,4 @@ def crossing(
     if isinstance(system, AbstractMap):
         below = [count((v.imag == 0) & (v.real < -1)) % 2 for v in (before, after)]
         flips = jnp.where(below[0] != below[1], jnp.maximum(flips, 1), flips)
-    return Crossing(
-        (slope[0] < 0) != (slope[1] < 0), orientation[0] * orientation[1] < 0, real, flips, pairs
-    )
+    return Crossing((slope[0] < 0) != (slope[1] < 0), orientation[0] * orientation[1] < 0, real, flips, pairs)

@@ -22,7 +22,7 @@ class AbstractCurve(eqx.Module):
     **Source:** Allgower & Georg (2003), chapter 2.
     """
 
-    num_parameters: eqx.AbstractClassVar[int]
+    num_parameters: ClassVar[int]
 
     @abc.abstractmethod
     def start(self, u: Float[Array, " u"]) -> Any:

@@ -1,7 +1,7 @@
 """What can happen on a branch: how it is noticed, and the equations that hold there."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 
@@ -35,9 +35,9 @@ class AbstractEvent(eqx.Module):
     **Source:** Govaerts (2000), chapter 4; minimally augmented systems.
     """
 
-    kind: eqx.AbstractClassVar[SpecialKind]
-    num_extra: eqx.AbstractClassVar[int]
-    has_frequency: eqx.AbstractClassVar[bool]
+    kind: ClassVar[SpecialKind]
+    num_extra: ClassVar[int]
+    has_frequency: ClassVar[bool]
 
     @abc.abstractmethod
     def check(self, system: AbstractSystem) -> None:

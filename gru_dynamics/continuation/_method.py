@@ -5,7 +5,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import Array, Float, Scalar
+from .._types import Array, ArrayLike, Float
 from ._solver import AbstractLinearSolver, Dense
 
 
@@ -17,9 +17,9 @@ class AbstractMethod(eqx.Module):
     so a change of the parameter's unit changes nothing, and many states do not outweigh the parameter. The predictor is
     the tangent at the last point, `max_step` long at most and shorter where the branch turns by more than `max_angle`.
 
-    **Fields**, numbers of shape `()`: `theta` in (0, 1); `initial_step`, `min_step`, `max_step`, lengths; `max_angle` in
-    radians; `max_corrections`, Newton steps per point; `tolerance`: a point is accepted after a Newton step shorter than
-    its square root, relative to `1 + max |u|`; `solver`, the linear algebra.
+    **Fields**, numbers of shape `()`: `theta` in (0, 1); `initial_step`, `min_step`, `max_step`, lengths; `max_angle`
+    in radians; `max_corrections`, Newton steps per point; `tolerance`: a point is accepted after a Newton step shorter
+    than its square root, relative to `1 + max |u|`; `solver`, the linear algebra.
 
     **Source:** Allgower & Georg (2003), chapters 3 and 6; the weights follow BifurcationKit.jl.
     """
@@ -88,7 +88,7 @@ class Natural(AbstractMethod):
         return unit * jnp.where(tangent[place] < 0, -1, 1).astype(tangent.dtype)
 
 
-def metric(theta: Scalar, size: int, width: Float[Array, " p"]) -> Float[Array, " u"]:
+def metric(theta: ArrayLike, size: int, width: Float[Array, " p"]) -> Float[Array, " u"]:
     """Weights of the inner product, `(u,)`."""
     states = size - width.size
     return jnp.concatenate([jnp.full((states,), theta / states, width.dtype), (1 - theta) / width**2])

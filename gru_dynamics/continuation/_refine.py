@@ -1,14 +1,12 @@
 """From the interval in which something happens to the point where it happens."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int, Scalar
-from ..fixed_points._linear import sort_spectrum
-from ..linalg import eigenvalues
 from ._crossings import critical, crossing, growth, nearest_to_boundary
 from ._curve import FixedPointCurve
 from ._event import AbstractEvent
@@ -22,8 +20,8 @@ _BISECTIONS = 50
 
 
 class Segment(NamedTuple):
-    """Two neighbouring rows: points `a`, `b` `(u,)`, unit tangents `ta`, `tb` `(u,)`, `orientation (2,)`, and eigenvalues
-    `first`, `second` `(S,)`."""
+    """Two neighbouring rows: points `a`, `b` `(u,)`, unit tangents `ta`, `tb` `(u,)`, `orientation (2,)`, and
+    eigenvalues `first`, `second` `(S,)`."""
 
     a: Float[Array, " u"]
     b: Float[Array, " u"]
@@ -159,7 +157,7 @@ def bisect(problem: Problem, events: tuple[AbstractEvent, ...], which: Int[Array
         middle = (low + high) / 2
         u, step, length = correct(middle)
         system = problem.curve.family(u[-1])
-        values = sort_spectrum(system, eigenvalues(system.jacobian(system.lift(u[:-1]))))
+        values = problem.method.solver.spectrum(system, system.lift(u[:-1]))
         before = happened(u, step, values)
         # How far the nearest eigenvalue still is from the boundary.
         test = jnp.maximum(jnp.min(jnp.abs(growth(system, values))), length)

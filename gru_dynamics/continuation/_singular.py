@@ -26,8 +26,8 @@ class Borders(NamedTuple):
 
 
 class Singular(NamedTuple):
-    """`[M, b; c^H, 0] [v; sigma] = [0; 1]` and `[w^H, sigma] [M, b; c^H, 0] = [0, 1]`: `sigma ()` is zero exactly where M
-    is singular, `M v = 0` and `w^H M = 0` there, and `d sigma = -w^H dM v`."""
+    """`[M, b; c^H, 0] [v; sigma] = [0; 1]` and `[w^H, sigma] [M, b; c^H, 0] = [0, 1]`: `sigma ()` is zero exactly where
+    M is singular, `M v = 0` and `w^H M = 0` there, and `d sigma = -w^H dM v`."""
 
     sigma: Shaped[Array, ""]
     v: Shaped[Array, " S"]
@@ -55,7 +55,7 @@ def renewed(at: Singular) -> Borders:
 
 
 class Unknowns(NamedTuple):
-    """`u = (x, extra, mu)` taken apart: `x (R,)`, `extra (e,)`, and `mu`, `()` for one parameter and `(p,)` for more."""
+    """`u = (x, extra, mu)` taken apart: `x (R,)`, `extra (e,)`, and `mu`, `()` for one parameter, `(p,)` for more."""
 
     x: Float[Array, " R"]
     extra: Float[Array, " e"]

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import Array, Float, Scalar
-from ..linalg import solve_and_sign
+from .._types import Array, Complex, Float, Scalar
+from ..fixed_points._linear import sort_spectrum
+from ..linalg import eigenvalues, solve_and_sign
+from ..systems import AbstractSystem
 from ._curve import AbstractCurve
 
 
@@ -40,6 +42,10 @@ class AbstractLinearSolver(eqx.Module):
     ) -> Correction:
         """Newton step and tangent at `u`."""
 
+    @abc.abstractmethod
+    def spectrum(self, system: AbstractSystem, state: Float[Array, " S"]) -> Complex[Array, " k"]:
+        """Eigenvalues of the Jacobian, most unstable first: all, or as many as the solver can give."""
+
 
 class Dense(AbstractLinearSolver):
     """The bordered matrix in full: closed form up to three unknowns, LU with partial pivoting beyond.
@@ -57,3 +63,6 @@ class Dense(AbstractLinearSolver):
         right = jnp.stack([jnp.append(-F, gap), jnp.append(zeros, jnp.ones_like(gap))], axis=1)
         columns, sign = solve_and_sign(jnp.concatenate([A, row[None]]), right)
         return Correction(columns[:, 0], columns[:, 1], sign)
+
+    def spectrum(self, system: AbstractSystem, state: Float[Array, " S"]) -> Complex[Array, " S"]:
+        return sort_spectrum(system, eigenvalues(system.jacobian(state)))

@@ -141,10 +141,16 @@ def _bisected(
         mu = found.u[-1]
         omega = jnp.where(frequency[event], found.extra[0], 0)
         state = problem.curve.family(mu).lift(found.u[:-1])
-        return _Record(kinds[event], mu, state, omega, jnp.full_like(mu, jnp.nan), found.residual, found.located, found.place)
+        return _Record(
+            kinds[event], mu, state, omega, jnp.full_like(mu, jnp.nan), found.residual, found.located, found.place
+        )
 
     chosen = rows[open_ones]
-    work = table.segments(chosen, jnp.zeros_like(table.trace.mask)).at[:, -1].set(number[open_ones].astype(rows_dtype(table)))
+    work = (
+        table.segments(chosen, jnp.zeros_like(table.trace.mask))
+        .at[:, -1]
+        .set(number[open_ones].astype(rows_dtype(table)))
+    )
     new = _map(one, problem, work, count)
     target = jnp.where(jnp.arange(rows.size, dtype=jnp.int32) < count, open_ones, rows.size)
     return jax.tree.map(lambda old, n: old.at[target].set(n, mode="drop"), records, new)

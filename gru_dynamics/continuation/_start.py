@@ -15,8 +15,8 @@ _NEWTON_STEPS = 20
 
 
 class Start(NamedTuple):
-    """A point `u (u,)` of a curve, its unit `tangent (u,)`, the `orientation ()` there, and the length of the last Newton
-    step, `last ()`, relative to `1 + max |u|`."""
+    """A point `u (u,)` of a curve, its unit `tangent (u,)`, the `orientation ()` there, and the length of the last
+    Newton step, `last ()`, relative to `1 + max |u|`."""
 
     u: Float[Array, " u"]
     tangent: Float[Array, " u"]

@@ -19,11 +19,11 @@ from ._method import AbstractMethod, metric
 class Lane(eqx.Module):
     """Where one end of a branch is.
 
-    **Fields:** the last accepted `point (u,)`, its unit `tangent (u,)` and `orientation ()` (sign of `det [A; tangent]`);
-    the next `step ()`; `aux` of the curve; the point under correction `trial (u,)` with its closing `row (u,)`, `gap ()`
-    and whether the row holds a parameter at the end of its range, `clamped ()`; `iteration ()` and `last ()`, the number
-    of Newton steps and the length of the last; `count ()` of accepted points; `end ()`, an `End`; `start (u,)` and
-    `start_tangent (u,)`.
+    **Fields:** the last accepted `point (u,)`, its unit `tangent (u,)` and `orientation ()` (sign of `det [A;
+    tangent]`); the next `step ()`; `aux` of the curve; the point under correction `trial (u,)` with its closing `row
+    (u,)`, `gap ()` and whether the row holds a parameter at the end of its range, `clamped ()`; `iteration ()` and
+    `last ()`, the number of Newton steps and the length of the last; `count ()` of accepted points; `end ()`, an `End`;
+    `start (u,)` and `start_tangent (u,)`.
 
     **Source:** the split into `init` and `step` is that of optimistix.
     """

@@ -18,8 +18,8 @@ class Trace(eqx.Module):
     `num_steps`.
 
     **Fields:** `u (N, u)`; `tangent (N, u)`, unit vectors towards the next row; `orientation (N,)`, sign of
-    `det [A; tangent]`, which changes at branch points; `mask (N,)`; `end (2,)`, an `End` for the first and the last row;
-    `lanes`, two `Lane` (leading axis 2), from which `extend` goes on.
+    `det [A; tangent]`, which changes at branch points; `mask (N,)`; `end (2,)`, an `End` for the first and the last
+    row; `lanes`, two `Lane` (leading axis 2), from which `extend` goes on.
 
     **Source:** Allgower & Georg (2003), chapter 6.
     """
@@ -44,8 +44,9 @@ def trace(
 ) -> Trace:
     """Follow a curve from a point on it in both directions.
 
-    **Arguments:** `curve`; `u (u,)`, on the curve; `tangent (u,)`, the direction of the later rows; `orientation ()`, sign of
-    `det [A; tangent]`, 0 if unknown (`start_direction` gives both); `method`; `allowed` parameters; `num_steps`, largest number of points in each direction.
+    **Arguments:** `curve`; `u (u,)`, on the curve; `tangent (u,)`, the direction of the later rows; `orientation ()`,
+    sign of `det [A; tangent]`, 0 if unknown (`start_direction` gives both); `method`; `allowed` parameters;
+    `num_steps`, largest number of points in each direction.
 
     **Returns:** a `Trace`.
 
@@ -56,9 +57,7 @@ def trace(
     return extend(curve, lanes, method=method, allowed=allowed, num_steps=num_steps)
 
 
-def extend(
-    curve: AbstractCurve, lanes: Lane, *, method: AbstractMethod, allowed: Range, num_steps: int
-) -> Trace:
+def extend(curve: AbstractCurve, lanes: Lane, *, method: AbstractMethod, allowed: Range, num_steps: int) -> Trace:
     """Go on from the two ends of a trace; the rows of the result begin at those ends.
 
     **Arguments:** `lanes`, two of them (leading axis 2), others as in `trace`.

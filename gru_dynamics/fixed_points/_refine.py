@@ -1,5 +1,7 @@
 """From a point that is nearly fixed to one that is, with derivatives."""
 
+from typing import TypeVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,9 +15,12 @@ from ._guesses import float_dtype
 from ._precision import highest_precision
 from ._tolerances import residual_tolerance
 
+T = TypeVar("T")
 
-def freeze(system: AbstractSystem) -> AbstractSystem:
-    """The system as a constant for differentiation: searches are loops, their result is differentiated instead."""
+
+def freeze(system: T) -> T:
+    """A system or family as a constant for differentiation: searches are loops, their result is differentiated
+    instead."""
     return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, system)
 
 
