@@ -15,6 +15,7 @@ from . import (
 )
 from ._results import RESULTS as RESULTS
 from .bifurcations import (
+    BifurcationBranch as BifurcationBranch,
     BranchPoint as BranchPoint,
     Fold as Fold,
     Hopf as Hopf,
@@ -24,6 +25,8 @@ from .bifurcations import (
     Realisation as Realisation,
     Topology as Topology,
     all_events as all_events,
+    bifurcation_distance as bifurcation_distance,
+    continue_bifurcation as continue_bifurcation,
     locate as locate,
     realise_topology as realise_topology,
     topology as topology,

@@ -1,5 +1,6 @@
 """Floor 6: special points, and the parameters at which they exist."""
 
+from ._distance import BifurcationDistance as BifurcationDistance, bifurcation_distance as bifurcation_distance
 from ._events import (
     BranchPoint as BranchPoint,
     Fold as Fold,
@@ -36,4 +37,8 @@ from ._topology import (
     impossible_rows as impossible_rows,
     paper_rows as paper_rows,
     repaired_rows as repaired_rows,
+)
+from ._two_parameters import (
+    BifurcationBranch as BifurcationBranch,
+    continue_bifurcation as continue_bifurcation,
 )

@@ -62,12 +62,11 @@ class AbstractMatrixEvent(AbstractEvent):
         """M at a resting state."""
 
     def any_borders(self, family: AbstractFamily, u: Array, num_parameters: int) -> Borders:
-        M = jax.eval_shape(
-            lambda u: self.matrix(
-                family(split(u, self.num_extra, num_parameters).mu), *split(u, self.num_extra, num_parameters)[:2]
-            ),
-            u,
-        )
+        def matrix(u: Array) -> Array:
+            x, extra, mu = split(u, self.num_extra, num_parameters)
+            return self.matrix(family(mu), x, extra)
+
+        M = jax.eval_shape(matrix, u)
         return any_borders(M.shape[0], M.dtype)
 
     def equations(self, family: AbstractFamily, u: Array, borders: Any, num_parameters: int) -> Array:
@@ -186,7 +185,7 @@ class Hopf(AbstractMatrixEvent):
 
 
 class NeimarkSacker(AbstractMatrixEvent):
-    """Neimark-Sacker bifurcation of a map: a pair of eigenvalues crosses the unit circle at `exp(+-i theta)`. Defined by
+    """Neimark-Sacker bifurcation of a map: eigenvalues `exp(+-i theta)` cross the unit circle. Defined by
 
         F(x, mu) = 0,    J - exp(i theta) I singular
 

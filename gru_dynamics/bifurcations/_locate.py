@@ -86,7 +86,7 @@ def _locate(
     frozen = freeze(family)
     state, mu = jax.lax.stop_gradient((state, mu))
     system = frozen(mu)
-    extra = _first_extra(system, event, state) if omega is None else jax.lax.stop_gradient(omega)[None]
+    extra = first_extra(system, event, state) if omega is None else jax.lax.stop_gradient(omega)[None]
     guess = jnp.concatenate([system.rest(state), extra[: event.num_extra], mu[None]])
     u, borders, residual, length = _newton(frozen, event, guess)
     converged = length <= 1e-8
@@ -100,7 +100,7 @@ def _locate(
     return Located(kind, mu, point, frequency, coefficient, residual, result)
 
 
-def _first_extra(system: Any, event: AbstractEvent, state: Float[Array, " S"]) -> Float[Array, " e"]:
+def first_extra(system: Any, event: AbstractEvent, state: Float[Array, " S"]) -> Float[Array, " e"]:
     values = eigenvalues(system.jacobian(state))
     distance = jnp.abs(jnp.abs(values) - 1) if isinstance(system, AbstractMap) else jnp.abs(values.real)
     distance = jnp.where((values.imag > 0) | ~jnp.any(values.imag > 0), distance, jnp.inf)

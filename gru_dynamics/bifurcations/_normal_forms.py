@@ -152,7 +152,11 @@ def bogdanov_takens_test(system: AbstractSystem, state: Float[Array, " S"]) -> S
 
     **Source:** Kuznetsov (2004), section 10.3.1, for the test; the sign is ours.
     """
-    A = _velocity_jacobian(system, state)
+    return double_test(_velocity_jacobian(system, state))
+
+
+def double_test(A: Float[Array, "n n"]) -> Scalar:
+    """`<p, q>` of the null vectors of a singular matrix, of unit length: zero where its null eigenvalue is double."""
     q, p = null_vectors(A)
     # adj A = k q p^T has the product as its trace, and det [A, p; q^T, 0] = -k.
     bordered = jnp.block([[A, p[:, None]], [q[None], jnp.zeros((1, 1), A.dtype)]])

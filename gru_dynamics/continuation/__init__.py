@@ -5,6 +5,7 @@ from ._continue import continue_fixed_points as continue_fixed_points, extend_br
 from ._curve import AbstractCurve as AbstractCurve, FixedPointCurve as FixedPointCurve
 from ._event import AbstractEvent as AbstractEvent, Crossing as Crossing
 from ._kinds import End as End, Location as Location, SpecialKind as SpecialKind
+from ._krylov import Krylov as Krylov
 from ._method import AbstractMethod as AbstractMethod, Natural as Natural, PseudoArclength as PseudoArclength
 from ._singular import (
     Borders as Borders,

@@ -69,7 +69,8 @@ class Branch(eqx.Module):
 
     - `state (N, S)`; `mu (N,)`; `mask (N,)`, contiguous.
     - `tangent (N, R + 1)`: direction `(dx, dmu)` of the branch, of unit length in the method's metric.
-    - `eigenvalues (N, S)`: of the map's or flow's Jacobian, most unstable first. `unstable_dim (N,)`; `stable (N,)`.
+    - `eigenvalues (N, S)`: of the map's or flow's Jacobian, most unstable first; `(N, k)` with `Krylov`.
+    - `unstable_dim (N,)`; `stable (N,)`.
     - `residual (N,)`: largest component of the gate-free residual.
     - `end (2,)`: an `End` for the first and the last row. `closed ()`: the branch is a loop; its last row is its first.
     - `special_points`: a `SpecialPoints`. `result`: a `RESULTS` item for the branch as a whole.
@@ -83,7 +84,7 @@ class Branch(eqx.Module):
     mask: Bool[Array, "*batch N"]
     tangent: Float[Array, "*batch N u"]
     orientation: Float[Array, "*batch N"]
-    eigenvalues: Complex[Array, "*batch N S"]
+    eigenvalues: Complex[Array, "*batch N k"]
     unstable_dim: Int[Array, "*batch N"]
     stable: Bool[Array, "*batch N"]
     residual: Float[Array, "*batch N"]

@@ -77,7 +77,7 @@ def continue_fixed_points(
         event.check(family(mu))
     frozen, state, mu = freeze(family), jax.lax.stop_gradient(state), jax.lax.stop_gradient(mu)
     branch = _branch(
-        frozen, state, mu, Range(lower[None], upper[None]), _with_arrays(method, dtype), events, tangent,
+        frozen, state, mu, Range(lower[None], upper[None]), with_arrays(method, dtype), events, tangent,
         num_steps, max_special_points,
     )  # fmt: skip
     if throw:
@@ -111,9 +111,7 @@ def extend_branch(
     dtype = branch.state.dtype
     lower, upper = (_scalar(value, "mu_range", dtype) for value in mu_range)
     allowed = Range(lower[None], upper[None])
-    return _extended(
-        freeze(family), branch, allowed, _with_arrays(method, dtype), events, num_steps, max_special_points
-    )
+    return _extended(freeze(family), branch, allowed, with_arrays(method, dtype), events, num_steps, max_special_points)
 
 
 def _scalar(value: ArrayLike, name: str, dtype: Any) -> Scalar:
@@ -122,13 +120,13 @@ def _scalar(value: ArrayLike, name: str, dtype: Any) -> Scalar:
         raise ValueError(f"continue_fixed_points: {name} must hold real numbers, got {value!r}")
     if jnp.ndim(value) != 0:
         raise ValueError(
-            f"continue_fixed_points: {name} must be scalar, got shape {jnp.shape(value)}; give the family one parameter "
-            "(`Family(system, where, index)`), and use jax.vmap for many values"
+            f"continue_fixed_points: {name} must be scalar, got shape {jnp.shape(value)}; give the family one "
+            "parameter (`Family(system, where, index)`), and use jax.vmap for many values"
         )
     return jnp.asarray(value, dtype)
 
 
-def _with_arrays(method: AbstractMethod, dtype: Any) -> AbstractMethod:
+def with_arrays(method: AbstractMethod, dtype: Any) -> AbstractMethod:
     """Numbers as arrays: another step length is not another program."""
     return jax.tree.map(lambda x: jnp.asarray(x, dtype) if isinstance(x, float) else x, method)
 

@@ -49,7 +49,7 @@ def crossing(
     orientation: tuple[Array, Array],
 ) -> Crossing:
     """What happens between two rows, given their eigenvalues, the parameter's component of their tangents, and their
-    orientations. A sign of zero counts as positive."""
+    orientations, 0 if unknown. A slope of zero counts as positive."""
     before, after = eigenvalues
     which, values = critical(system, before, after)
     complex_ones, positive = values.imag != 0, values.real > 0
@@ -69,4 +69,7 @@ def crossing(
     if isinstance(system, AbstractMap):
         below = [count((v.imag == 0) & (v.real < -1)) % 2 for v in (before, after)]
         flips = jnp.where(below[0] != below[1], jnp.maximum(flips, 1), flips)
-    return Crossing((slope[0] < 0) != (slope[1] < 0), orientation[0] * orientation[1] < 0, real, flips, pairs)
+    fold, turned = (slope[0] < 0) != (slope[1] < 0), orientation[0] * orientation[1]
+    # Without orientations: a real eigenvalue passes zero only where the branch turns or branches.
+    branching = (turned < 0) | ((turned == 0) & ~fold & (real > 0))
+    return Crossing(fold, branching, real, flips, pairs)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int, Scalar
+from ._arc import Arc, on_curve, relative
 from ._crossings import critical, crossing, growth, nearest_to_boundary
 from ._curve import FixedPointCurve
 from ._event import AbstractEvent
@@ -15,31 +16,17 @@ from ._solver import Correction
 from ._step import Range
 
 _NEWTON_STEPS = 14
-_CORRECTIONS = 6
 _BISECTIONS = 50
 
 
 class Segment(NamedTuple):
-    """Two neighbouring rows: points `a`, `b` `(u,)`, unit tangents `ta`, `tb` `(u,)`, `orientation (2,)`, and
-    eigenvalues `first`, `second` `(S,)`."""
+    """Two neighbouring rows: the `arc` between them, `orientation (2,)`, and their eigenvalues `first`,
+    `second` `(S,)`."""
 
-    a: Float[Array, " u"]
-    b: Float[Array, " u"]
-    ta: Float[Array, " u"]
-    tb: Float[Array, " u"]
+    arc: Arc
     orientation: Float[Array, " 2"]
     first: Complex[Array, " S"]
     second: Complex[Array, " S"]
-
-    @property
-    def chord(self) -> Float[Array, " u"]:
-        return self.b - self.a
-
-    def at(self, s: Scalar, weights: Float[Array, " u"]) -> Float[Array, " u"]:
-        """Cubic through both points with both tangents, `s` in [0, 1]."""
-        length = jnp.sqrt(jnp.sum(weights * self.chord**2))
-        rise, fall = s * s * (3 - 2 * s), s * (1 - s)
-        return self.a + rise * self.chord + length * fall * ((1 - s) * self.ta - s * self.tb)
 
 
 class Found(NamedTuple):
@@ -66,9 +53,10 @@ class Problem(eqx.Module):
 
 def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
     """Newton's method on the defining equations, from the segment's interpolation; located only if it ends there."""
-    family, weights = problem.curve.family, problem.weights(segment.a)
+    arc = segment.arc
+    family, weights = problem.curve.family, problem.weights(arc.a)
     share, value = _interpolate(problem, segment)
-    point = segment.at(share, weights)
+    point = arc.at(share, weights)
     extra = event.guess(value)
     states = point.size - 1
     u = jnp.concatenate([point[:-1], extra, point[-1:]])
@@ -79,7 +67,7 @@ def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
         delta = jnp.linalg.solve(DG, -G)
         # The first rounds only turn the borders towards the null vectors.
         ready = number >= 2
-        length = jnp.where(ready, _relative(delta, u), 1)
+        length = jnp.where(ready, relative(delta, u), 1)
         return jnp.where(ready, u + delta, u), borders, length, jnp.max(jnp.abs(G)), number + 1
 
     def unfinished(carry: tuple) -> Array:
@@ -89,9 +77,9 @@ def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
     start = u, event.any_borders(family, u, 1), one, one, jnp.zeros((), jnp.int32)
     u, _, length, residual, _ = jax.lax.while_loop(unfinished, body, start)
     plain = jnp.concatenate([u[:states], u[-1:]])
-    chord = segment.chord
-    place = jnp.sum(weights * chord * (plain - segment.a)) / jnp.sum(weights * chord**2)
-    aside = plain - segment.at(jnp.clip(place, 0, 1), weights)
+    chord = arc.chord
+    place = jnp.sum(weights * chord * (plain - arc.a)) / jnp.sum(weights * chord**2)
+    aside = plain - arc.at(jnp.clip(place, 0, 1), weights)
     near = jnp.sum(weights * aside**2) <= 0.25 * jnp.sum(weights * chord**2)
     # The branch point's equations hold for a perturbed branch too; here the residual must vanish by itself.
     on_branch = jnp.max(jnp.abs(problem.curve.value(plain, ()))) <= 1e-9 * (1 + jnp.max(jnp.abs(plain)))
@@ -99,18 +87,13 @@ def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
     return Found(plain, u[states:-1], residual, located, place)
 
 
-def _relative(delta: Array, u: Array) -> Scalar:
-    length = jnp.max(jnp.abs(delta)) / (1 + jnp.max(jnp.abs(u)))
-    return jnp.where(jnp.isnan(length), jnp.inf, length)
-
-
 def _interpolate(problem: Problem, segment: Segment) -> tuple[Scalar, Complex[Array, ""]]:
     """Where on the segment the event is likely, and the critical eigenvalue there."""
-    system = problem.curve.family(segment.a[-1])
+    system = problem.curve.family(segment.arc.a[-1])
     ends = segment.first, segment.second
     which, values = critical(system, *ends)
     value = nearest_to_boundary(system, values, which)
-    slopes = segment.ta[-1], segment.tb[-1]
+    slopes = segment.arc.ta[-1], segment.arc.tb[-1]
     turning = (slopes[0] < 0) != (slopes[1] < 0)
     # The same eigenvalue on the other side is the one next to it.
     others = [v[jnp.argmin(jnp.abs(v - value))] for v in ends]
@@ -123,39 +106,20 @@ def _interpolate(problem: Problem, segment: Segment) -> tuple[Scalar, Complex[Ar
 def bisect(problem: Problem, events: tuple[AbstractEvent, ...], which: Int[Array, ""], segment: Segment) -> Found:
     """Bisection along the branch for the event number `which`, with nothing but its own test. It needs no regular
     equations, so it finds points of any multiplicity. `extra` has one entry whatever the event."""
-    weights = problem.weights(segment.a)
-    row = weights * segment.chord
-    row = row / jnp.sqrt(jnp.sum(row * segment.chord))
-
-    def correct(s: Scalar) -> tuple[Array, Correction, Scalar]:
-        """The branch where the plane across the segment at `s` cuts it."""
-        target = segment.at(s, weights)
-
-        def body(carry: tuple) -> tuple:
-            u, _, _, number = carry
-            gap = jnp.dot(row, target - u, precision=jax.lax.Precision.HIGHEST)
-            step = problem.method.solver.correct(problem.curve, u, (), row, gap)
-            return u + step.delta, step, _relative(step.delta, u), number + 1
-
-        def unfinished(carry: tuple) -> Array:
-            return (carry[2] > 1e-13) & (carry[3] < _CORRECTIONS)
-
-        one = jnp.ones((), target.dtype)
-        blank = Correction(target, target, one)
-        u, step, length, _ = jax.lax.while_loop(unfinished, body, (target, blank, one, jnp.zeros((), jnp.int32)))
-        return u, step, length
+    arc = segment.arc
+    weights = problem.weights(arc.a)
 
     def happened(u: Array, step: Correction, values: Array) -> Bool[Array, ""]:
         """Whether the event lies between the segment's first row and this point."""
         system = problem.curve.family(u[-1])
-        slopes, signs = (segment.ta[-1], step.tangent[-1]), (segment.orientation[0], step.sign)
+        slopes, signs = (arc.ta[-1], step.tangent[-1]), (segment.orientation[0], step.sign)
         change = crossing(system, (segment.first, values), slopes, signs)
         return jnp.stack([event.multiplicity(change) > 0 for event in events])[which]
 
     def body(carry: tuple) -> tuple:
         low, high, best, number = carry
         middle = (low + high) / 2
-        u, step, length = correct(middle)
+        u, step, length = on_curve(problem.curve, problem.method.solver, (), arc, weights, middle)
         system = problem.curve.family(u[-1])
         values = problem.method.solver.spectrum(system, system.lift(u[:-1]))
         before = happened(u, step, values)
@@ -170,8 +134,8 @@ def bisect(problem: Problem, events: tuple[AbstractEvent, ...], which: Int[Array
     def unfinished(carry: tuple) -> Array:
         return (carry[1] - carry[0] > 1e-14) & (carry[3] < _BISECTIONS)
 
-    zero = jnp.zeros((), segment.a.dtype)
-    end = Found(segment.b, zero[None], zero + jnp.inf, jnp.zeros((), bool), zero + 1)
+    zero = jnp.zeros((), arc.a.dtype)
+    end = Found(arc.b, zero[None], zero + jnp.inf, jnp.zeros((), bool), zero + 1)
     low, high, best, _ = jax.lax.while_loop(unfinished, body, (zero, zero + 1, end, jnp.zeros((), jnp.int32)))
     return best._replace(located=best.located & (high - low < 1e-10) & (best.residual <= 1e-5))
 

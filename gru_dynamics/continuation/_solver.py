@@ -1,7 +1,7 @@
 """The linear algebra of one correction."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -29,12 +29,14 @@ class Correction(NamedTuple):
 
 
 class AbstractLinearSolver(eqx.Module):
-    """Solves the bordered systems of a continuation.
+    """Solves the bordered systems of a continuation. `dense` says whether matrices of the system's size may be formed.
 
     **Shapes:** `u`, `row` `(m + 1,)`; `gap ()`.
 
     **Source:** Govaerts (2000), chapter 3.
     """
+
+    dense: ClassVar[bool]
 
     @abc.abstractmethod
     def correct(
@@ -54,6 +56,8 @@ class Dense(AbstractLinearSolver):
 
     **Source:** Golub & Van Loan (2013), section 3.4.
     """
+
+    dense: ClassVar[bool] = True
 
     def correct(
         self, curve: AbstractCurve, u: Float[Array, " u"], aux: Any, row: Float[Array, " u"], gap: Scalar

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from .._types import Array, Bool, Complex, Float, Int, Scalar
 from ..fixed_points._members import pack
 from ..fixed_points._rows import map_rows
+from ._arc import Arc
 from ._branch import SpecialPoints
 from ._crossings import crossing
 from ._event import AbstractEvent
@@ -90,10 +91,10 @@ class _Table(eqx.Module):
 
     def read(self, row: Float[Array, " row"]) -> tuple[Segment, Scalar]:
         size, states = self.trace.u.shape[-1], self.spectrum.shape[-1]
-        a, b, ta, tb = (row[k * size : (k + 1) * size] for k in range(4))
+        arc = Arc(*(row[k * size : (k + 1) * size] for k in range(4)))
         values = row[4 * size + 2 : -1].reshape(4, states)
         first, second = jax.lax.complex(values[0], values[1]), jax.lax.complex(values[2], values[3])
-        return Segment(a, b, ta, tb, row[4 * size : 4 * size + 2], first, second), row[-1]
+        return Segment(arc, row[4 * size : 4 * size + 2], first, second), row[-1]
 
 
 def _map(function: Any, problem: Problem, rows: Float[Array, "K row"], count: Int[Array, ""]) -> Any:
@@ -106,8 +107,10 @@ def _map(function: Any, problem: Problem, rows: Float[Array, "K row"], count: In
 def _sharp(problem: Problem, event: AbstractEvent, given: tuple[Segment, Scalar]) -> _Record:
     """By Newton's method, with the normal form."""
     segment, multiplicity = given
-    found = newton(problem, event, segment)
     family = problem.curve.family
+    if not problem.method.solver.dense:
+        return _open(event, family(segment.arc.a[-1]).lift(segment.arc.a[:-1]))
+    found = newton(problem, event, segment)
     mu = found.u[-1]
     state = family(mu).lift(found.u[:-1])
     kind, coefficient = event.normal_form(family, state, mu, found.extra)
@@ -118,6 +121,13 @@ def _sharp(problem: Problem, event: AbstractEvent, given: tuple[Segment, Scalar]
         jnp.where(known, kind, event.kind).astype(jnp.int32), mu, state, omega,
         jnp.where(known, coefficient, jnp.nan), found.residual, found.located, jnp.clip(found.place, 0, 1),
     )  # fmt: skip
+
+
+def _open(event: AbstractEvent, state: Float[Array, " S"]) -> _Record:
+    """A record that is left to bisection."""
+    zero = jnp.zeros((), state.dtype)
+    kind = jnp.asarray(event.kind, jnp.int32)
+    return _Record(kind, zero, state, zero, zero + jnp.nan, zero, jnp.zeros((), bool), zero)
 
 
 def _bisected(
