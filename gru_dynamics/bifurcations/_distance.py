@@ -3,7 +3,8 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import Array, ArrayLike, Float, Scalar
+from .._results import RESULTS
+from .._types import ArrayLike, Float, Scalar
 from ..fixed_points import fixed_point
 from ..linalg import eigenvalues
 from ..systems import AbstractFamily, AbstractMap, AbstractSystem
@@ -40,15 +41,16 @@ def bifurcation_distance(
 
         parameter = mu* - mu        with the bifurcation at mu*;  d mu* / d theta by the implicit function theorem
 
-    To put a bifurcation at a parameter, train on `parameter ** 2`. To stay away from it, train on `relu(wanted - margin)`
-    for folds and flips, `relu(wanted + margin)` for pairs: the margin exists whether or not there is a bifurcation.
+    To put a bifurcation at a parameter, train on `parameter ** 2`. To stay away from it, train on
+    `relu(wanted - margin)` for folds and flips, `relu(wanted + margin)` for pairs: the margin exists whether or not
+    there is a bifurcation.
 
-    **Arguments:** `family`, with one scalar parameter; `event`; `state (S,)`, near the fixed point at `mu ()`, by default
-    the family's own parameter; `near`, where to look for the bifurcation: in training, the result of the last step. By
-    default the state and parameter themselves.
+    **Arguments:** `family`, with one scalar parameter; `event`; `state (S,)`, near the fixed point at `mu ()`, by
+    default the family's own parameter; `near`, where to look for the bifurcation: in training, the result of the last
+    step. By default the state and parameter themselves.
 
-    **Returns:** a `BifurcationDistance`; nothing is raised when no bifurcation is found, so it works under `jax.jit` and
-    `jax.vmap`.
+    **Returns:** a `BifurcationDistance`; nothing is raised when no bifurcation is found, so it works under `jax.jit`
+    and `jax.vmap`.
 
     **Raises:** `ValueError` for a state that is not a vector or an event that the system cannot have.
 
@@ -60,7 +62,7 @@ def bifurcation_distance(
     else:
         omega = near.omega if event.has_frequency else None
         located = locate(family, event, state=near.state, mu=near.mu, omega=omega, throw=False)
-    found = located.result == type(located.result).successful
+    found = located.result == RESULTS.successful
     parameter = jnp.where(found, located.mu - mu, jnp.nan)
     system = family(mu)
     return BifurcationDistance(parameter, _margin(system, event, fixed_point(system, state, throw=False)), located)

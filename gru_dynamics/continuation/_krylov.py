@@ -50,8 +50,8 @@ class Krylov(AbstractLinearSolver):
     num_eigenvalues: int = eqx.field(static=True, default=6)
     restart: int = eqx.field(static=True, default=40)
     max_steps: int = eqx.field(static=True, default=400)
-    dimension: int = eqx.field(static=True, default=30)
-    max_restarts: int = eqx.field(static=True, default=30)
+    dimension: int = eqx.field(static=True, default=40)
+    max_restarts: int = eqx.field(static=True, default=50)
 
     def __check_init__(self):
         if not 0 < self.num_eigenvalues <= self.dimension - 4:

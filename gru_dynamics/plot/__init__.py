@@ -1,5 +1,6 @@
 """Floor 9: pictures from result objects. Every function draws on given axes and returns them."""
 
+from ._bifurcation import bifurcation_diagram as bifurcation_diagram
 from ._pca import pca_portrait as pca_portrait
 from ._phase import phase_portrait as phase_portrait
 from ._phase_diagram import phase_diagram as phase_diagram
