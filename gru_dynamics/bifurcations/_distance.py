@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._results import RESULTS
-from .._types import ArrayLike, Float, Scalar
+from .._types import Array, ArrayLike, Float, Scalar
 from ..fixed_points import fixed_point
 from ..linalg import eigenvalues
 from ..systems import AbstractFamily, AbstractMap, AbstractSystem

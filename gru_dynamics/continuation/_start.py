@@ -52,7 +52,7 @@ def find_start(
         along = step.tangent / jnp.sqrt(jnp.sum(weights * step.tangent**2))
         row = jnp.where(searching, jnp.where(done, first, row), weights * along)
         u = jnp.where(searching & ~exact, u + step.delta, u)
-        return u, row, jnp.where(searching, size, length), step.sign, number + 1, turns + (done | ~searching)
+        return u, row, jnp.where(searching, size, length), step.sign, number + 1, turns + (done | ~searching).astype(jnp.int32)
 
     def unfinished(carry: tuple) -> Array:
         return carry[-1] < 3
