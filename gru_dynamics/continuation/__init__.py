@@ -3,6 +3,8 @@
 from ._branch import Branch as Branch, SpecialPoints as SpecialPoints
 from ._continue import continue_fixed_points as continue_fixed_points, extend_branch as extend_branch
 from ._curve import AbstractCurve as AbstractCurve, FixedPointCurve as FixedPointCurve
+from ._deflation import DeflatedPoints as DeflatedPoints, deflated_fixed_points as deflated_fixed_points
+from ._diagram import Diagram as Diagram, continue_all as continue_all
 from ._event import AbstractEvent as AbstractEvent, Crossing as Crossing
 from ._kinds import End as End, Location as Location, SpecialKind as SpecialKind
 from ._krylov import Krylov as Krylov

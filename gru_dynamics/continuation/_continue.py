@@ -252,7 +252,7 @@ def _start_result(family: AbstractFamily, allowed: Range, guess: Float[Array, " 
     away = jnp.max(jnp.abs(u - guess)) > 0.3 * (1 + jnp.max(jnp.abs(guess)))
     residual = family(mu).residual(guess[:-1])
     # Fixed points may stand still while the parameter moves; the system itself may not.
-    probes = x + jnp.asarray(np.random.default_rng(1).normal(size=(3, x.size)), x.dtype)
+    probes = x[None] + jnp.asarray(np.random.default_rng(1).normal(size=(3, x.size)), x.dtype)
     others = [jnp.where(jnp.isfinite(end), end, mu + side) for end, side in ((lower, -1.0), (upper, 1.0))]
     values = [jax.vmap(family(m).residual)(probes) for m in (mu, *others)]
     still = jnp.all(values[0] == values[1]) & jnp.all(values[0] == values[2])

@@ -11,7 +11,7 @@ from ._event import Crossing
 _NEUTRAL = 1e-11
 
 
-def growth(system: AbstractSystem, values: Complex[Array, "*rows S"]) -> Float[Array, "*rows S"]:
+def growth(system: AbstractSystem, values: Complex[Array, "*rows"]) -> Float[Array, "*rows"]:
     """`|lambda| - 1` for a map, the real part for a flow: positive for unstable directions."""
     return jnp.abs(values) - 1 if isinstance(system, AbstractMap) else values.real
 

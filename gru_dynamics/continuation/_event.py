@@ -19,11 +19,11 @@ class Crossing(NamedTuple):
     **Source:** the counts follow BifurcationKit.jl; Kuznetsov (2004), section 10.2.
     """
 
-    fold: Bool[Array, " I"]
-    branching: Bool[Array, " I"]
-    real: Int[Array, " I"]
-    flips: Int[Array, " I"]
-    pairs: Int[Array, " I"]
+    fold: Bool[Array, "*I"]
+    branching: Bool[Array, "*I"]
+    real: Int[Array, "*I"]
+    flips: Int[Array, "*I"]
+    pairs: Int[Array, "*I"]
 
 
 class AbstractEvent(eqx.Module):
@@ -44,7 +44,7 @@ class AbstractEvent(eqx.Module):
         """`ValueError`, saying what to use instead, for a system that cannot have this bifurcation."""
 
     @abc.abstractmethod
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         """How many eigenvalues or pairs are involved, 0 where nothing happens, `(I,)`."""
 
     @abc.abstractmethod

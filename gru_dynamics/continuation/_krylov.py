@@ -92,7 +92,9 @@ class Krylov(AbstractLinearSolver):
             dimension=self.dimension, rtol=jnp.asarray(self.eigenvalue_rtol, state.dtype),
             max_restarts=self.max_restarts,
         )  # fmt: skip
-        return sort_spectrum(system, values if self.shift is None else self.shift + 1 / values)
+        if self.shift is not None:
+            values = 1 / values + jnp.asarray(self.shift, values.dtype)
+        return sort_spectrum(system, values)
 
     def _precondition(self, v: Array) -> Array:
         return v if self.preconditioner is None else self.preconditioner(v)

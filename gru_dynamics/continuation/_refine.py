@@ -103,6 +103,7 @@ def _interpolate(problem: Problem, segment: Segment) -> tuple[Scalar, Complex[Ar
     return share, value
 
 
+@eqx.filter_jit
 def bisect(problem: Problem, events: tuple[AbstractEvent, ...], which: Int[Array, ""], segment: Segment) -> Found:
     """Bisection along the branch for the event number `which`, with nothing but its own test. It needs no regular
     equations, so it finds points of any multiplicity. `extra` has one entry whatever the event."""

@@ -52,13 +52,13 @@ def special_points(
         rows, count = rows[:capacity], jnp.minimum(total, capacity)
         overflow = overflow | (total > capacity)
         work = table.segments(rows, multiplicity)
-        records = _map(lambda problem, row, e=event: _sharp(problem, e, table.read(row)), problem, work, count)
+        records = _map(lambda problem, row, e=event: _sharp(problem, e, *table.read(row)), problem, work, count)
         parts.append((records, rows, multiplicity[rows], jnp.arange(rows.size, dtype=jnp.int32) < count))
     r, rows, multiplicity, used = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
     number = jnp.repeat(jnp.arange(len(events), dtype=jnp.int32), parts[0][1].size)
     r = _bisected(problem, events, table, r, rows, number, used)
 
-    order = jnp.argsort(jnp.where(used, rows + r.place, jnp.inf))[:capacity]
+    order = jnp.argsort(jnp.where(used, rows.astype(r.place.dtype) + r.place, jnp.inf))[:capacity]
     overflow = overflow | (jnp.sum(used, dtype=jnp.int32) > capacity)
     r, rows, used, multiplicity = jax.tree.map(lambda x: x[order], (r, rows, used, multiplicity))
     bracket = jnp.stack([trace.u[rows, -1], trace.u[rows + 1, -1]], axis=1)
@@ -101,12 +101,12 @@ def _map(function: Any, problem: Problem, rows: Float[Array, "K row"], count: In
     """`function` of the first rows; the work is one list for all branches of a batch."""
     shapes = jax.eval_shape(lambda row: function(problem, row), rows[0])
     blank = jax.tree.map(lambda leaf: jnp.zeros((rows.shape[0], *leaf.shape), leaf.dtype), shapes)
-    return map_rows(function, problem, rows, blank, jnp.zeros((), jnp.int32), count, shapes.state.size)
+    return map_rows(function, problem, rows, blank, jnp.zeros((), jnp.int32), count, shapes.state.size, few=True)
 
 
-def _sharp(problem: Problem, event: AbstractEvent, given: tuple[Segment, Scalar]) -> _Record:
-    """By Newton's method, with the normal form."""
-    segment, multiplicity = given
+@eqx.filter_jit
+def _sharp(problem: Problem, event: AbstractEvent, segment: Segment, multiplicity: Scalar) -> _Record:
+    """By Newton's method, with the normal form. Jitted, so that it is traced once."""
     family = problem.curve.family
     if not problem.method.solver.dense:
         return _open(event, family(segment.arc.a[-1]).lift(segment.arc.a[:-1]))
@@ -141,10 +141,10 @@ def _bisected(
 ) -> _Record:
     """The records that Newton's method did not locate, by bisection."""
     open_ones, count = pack(used & ~records.located)
-    kinds = jnp.asarray([event.kind for event in events], jnp.int32)
-    frequency = jnp.asarray([event.has_frequency for event in events])
 
     def one(problem: Problem, row: Float[Array, " row"]) -> _Record:
+        kinds = jnp.asarray([event.kind for event in events], jnp.int32)
+        frequency = jnp.asarray([event.has_frequency for event in events])
         segment, which = table.read(row)
         event = which.astype(jnp.int32)
         found = bisect(problem, events, event, segment)
