@@ -1,6 +1,7 @@
 """Gated recurrent networks as dynamical systems, in JAX."""
 
 from . import (
+    basins as basins,
     bifurcations as bifurcations,
     cells as cells,
     continuation as continuation,
@@ -14,6 +15,16 @@ from . import (
     trajectories as trajectories,
 )
 from ._results import RESULTS as RESULTS
+from .basins import (
+    AttractorGraph as AttractorGraph,
+    AttractorKind as AttractorKind,
+    BasinFractions as BasinFractions,
+    BasinSweep as BasinSweep,
+    attractor_graph as attractor_graph,
+    basin_fractions as basin_fractions,
+    basin_sweep as basin_sweep,
+    match_attractors as match_attractors,
+)
 from .bifurcations import (
     BifurcationBranch as BifurcationBranch,
     BranchPoint as BranchPoint,

@@ -71,6 +71,13 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     special_points_overflow = (
         "More special points were found than `max_special_points` can hold; the list is cut. Raise it."
     )
+    max_attractors_reached = (
+        "There are more attractors than `max_attractors` can hold; initial states of the others are unresolved. Raise it."
+    )
+    not_settled = (
+        "Some states settled on none of the listed attractors. Raise `settle` or `duration`, or list the missing "
+        "attractors (`basin_fractions` with more initial states)."
+    )
     not_located = (
         "Newton's method on the defining equations did not converge. Start nearer to the bifurcation, for example from "
         "a special point of a branch, and give `omega` for Hopf and Neimark-Sacker points."

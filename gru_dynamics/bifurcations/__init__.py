@@ -31,6 +31,13 @@ from ._portrait import (
     topology as topology,
 )
 from ._realise import Realisation as Realisation, realise_topology as realise_topology
+from ._switch import (
+    BranchStart as BranchStart,
+    IterateFamily as IterateFamily,
+    branch_tangents as branch_tangents,
+    switch_branch as switch_branch,
+    switch_period_doubling as switch_period_doubling,
+)
 from ._topology import (
     Repair as Repair,
     Topology as Topology,

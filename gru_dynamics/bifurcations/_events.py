@@ -105,7 +105,7 @@ class Fold(AbstractMatrixEvent):
     def check(self, system: AbstractSystem) -> None:
         pass
 
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         return jnp.where(crossing.fold & ~crossing.branching, jnp.maximum(crossing.real, 1), 0)
 
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
@@ -137,7 +137,7 @@ class PeriodDoubling(AbstractMatrixEvent):
     def check(self, system: AbstractSystem) -> None:
         _map_only(system, "PeriodDoubling", "Fold, BranchPoint or Hopf")
 
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         return crossing.flips
 
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
@@ -171,7 +171,7 @@ class Hopf(AbstractMatrixEvent):
     def check(self, system: AbstractSystem) -> None:
         _flow_only(system, "Hopf", "NeimarkSacker")
 
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         return crossing.pairs
 
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
@@ -203,7 +203,7 @@ class NeimarkSacker(AbstractMatrixEvent):
     def check(self, system: AbstractSystem) -> None:
         _map_only(system, "NeimarkSacker", "Hopf")
 
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         return crossing.pairs
 
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
@@ -244,7 +244,7 @@ class BranchPoint(AbstractEvent):
     def check(self, system: AbstractSystem) -> None:
         pass
 
-    def multiplicity(self, crossing: Crossing) -> Int[Array, " I"]:
+    def multiplicity(self, crossing: Crossing) -> Int[Array, "*I"]:
         even = ~crossing.fold & (crossing.real >= 2)
         return jnp.where(crossing.branching | even, jnp.maximum(crossing.real, 1), 0)
 

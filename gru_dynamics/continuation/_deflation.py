@@ -67,7 +67,9 @@ def deflated_fixed_points(
     partial differential equations, sections 2 and 3.
     """
     if known.shape[1] != guesses.shape[1]:
-        raise ValueError(f"deflated_fixed_points: known points have {known.shape[1]} components, guesses {guesses.shape[1]}")
+        raise ValueError(
+            f"deflated_fixed_points: known points have {known.shape[1]} components, guesses {guesses.shape[1]}"
+        )
     dtype = guesses.dtype
     options = jnp.asarray(power, dtype), jnp.asarray(shift, dtype)
     arrays = jax.lax.stop_gradient((known.astype(dtype), mask, guesses))
@@ -110,9 +112,7 @@ def _deflated(
     points, used = points[first:], used[first:]
     residual = jnp.max(jnp.abs(jax.vmap(system.residual)(points)), axis=1)
     result = RESULTS.where(used[-1], RESULTS.max_points_reached, RESULTS.successful)
-    return DeflatedPoints(
-        jnp.where(used[:, None], points, 0), used, jnp.where(used, residual, jnp.inf), result
-    )
+    return DeflatedPoints(jnp.where(used[:, None], points, 0), used, jnp.where(used, residual, jnp.inf), result)
 
 
 def _log_deflation(

@@ -226,12 +226,17 @@ def _merged(
     kind = jnp.where(branching, SpecialKind.BRANCH_POINT, flat.kind)
 
     def earlier(i: Int[Array, ""]) -> Bool[Array, ""]:
-        near = jnp.max(jnp.abs(place - place[i][None]), axis=1) <= _SAME_SPECIAL_POINT * (1 + jnp.max(jnp.abs(place[i])))
+        near = jnp.max(jnp.abs(place - place[i][None]), axis=1) <= _SAME_SPECIAL_POINT * (
+            1 + jnp.max(jnp.abs(place[i]))
+        )
         # Two on one branch are two, such as equal bifurcations of both points of a 2-cycle.
         return jnp.any(near & mask & (kind == kind[i]) & (branch < branch[i]))
 
     number = jnp.arange(mask.size, dtype=jnp.int32)
     mask = mask & ~jax.vmap(earlier)(number)
     order = jnp.argsort(jnp.where(mask, flat.mu, jnp.inf))[:capacity]
-    chosen = jax.tree.map(lambda x: x[order], flat)
-    return eqx.tree_at(lambda p: p.mask, chosen, mask[order]), branch[order], jnp.sum(mask, dtype=jnp.int32) > capacity
+    kept = mask[order]
+    chosen = eqx.tree_at(lambda p: p.mask, jax.tree.map(lambda x: x[order], flat), kept)
+    blank = jax.tree.map(lambda x: jnp.where(kept.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.zeros_like(x)), chosen)
+    blank = eqx.tree_at(lambda p: p.coefficient, blank, jnp.where(kept, chosen.coefficient, jnp.nan))
+    return blank, jnp.where(kept, branch[order], 0), jnp.sum(mask, dtype=jnp.int32) > capacity

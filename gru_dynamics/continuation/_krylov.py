@@ -75,25 +75,25 @@ class Krylov(AbstractLinearSolver):
 
     def spectrum(self, system: AbstractSystem, state: Float[Array, " S"]) -> Complex[Array, " k"]:
         _, product = jax.linearize(system.velocity, state)
-        is_map = isinstance(system, AbstractMap)
-        if is_map and self.shift is not None:
+        is_map, shift = isinstance(system, AbstractMap), self.shift
+        if is_map and shift is not None:
             raise ValueError("Krylov: `shift` is for flows; the leading eigenvalues of a map are the largest ones")
 
-        def apply(v: Float[Array, " S"]) -> Float[Array, " S"]:
-            if is_map:
-                return v + product(v)
-            if self.shift is not None:
-                return self._solve(lambda w: self._precondition(product(w) - self.shift * w), self._precondition(v))
-            return product(v)
+        def step(v: Float[Array, " S"]) -> Float[Array, " S"]:
+            return v + product(v)
 
+        def inverse(v: Float[Array, " S"]) -> Float[Array, " S"]:
+            return self._solve(lambda w: self._precondition(product(w) - shift * w), self._precondition(v))  # pyright: ignore[reportOptionalOperand]
+
+        apply = step if is_map else product if shift is None else inverse
         values = leading_eigenvalues(
             apply, jnp.asarray(np.random.default_rng(0).normal(size=state.size), state.dtype), self.num_eigenvalues,
-            _real_part if not is_map and self.shift is None else jnp.abs,
+            _real_part if not is_map and shift is None else jnp.abs,
             dimension=self.dimension, rtol=jnp.asarray(self.eigenvalue_rtol, state.dtype),
             max_restarts=self.max_restarts,
         )  # fmt: skip
-        if self.shift is not None:
-            values = 1 / values + jnp.asarray(self.shift, values.dtype)
+        if shift is not None:
+            values = 1 / values + jnp.asarray(shift, values.dtype)
         return sort_spectrum(system, values)
 
     def _precondition(self, v: Array) -> Array:

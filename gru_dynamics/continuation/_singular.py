@@ -51,7 +51,8 @@ def singular(M: Shaped[Array, "S S"], borders: Borders) -> Singular:
 
 def renewed(at: Singular) -> Borders:
     """Unit vectors along the present null vectors."""
-    return Borders(at.w / jnp.linalg.norm(at.w), at.v / jnp.linalg.norm(at.v))
+    w, v = (x / jnp.linalg.norm(x).astype(x.dtype) for x in (at.w, at.v))
+    return Borders(w, v)
 
 
 class Unknowns(NamedTuple):

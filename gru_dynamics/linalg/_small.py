@@ -7,13 +7,13 @@ more than the arithmetic.
 import jax
 import jax.numpy as jnp
 
-from .._types import Array, Float
+from .._types import Array, Float, Shaped
 
 
-def solve(A: Float[Array, "n n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+def solve(A: Shaped[Array, "n n"], b: Shaped[Array, " n"]) -> Shaped[Array, " n"]:
     """`x` with `A x = b`: Cramer's rule for n <= 3, LU with partial pivoting beyond.
 
-    **Arguments:** `A`, shape `(n, n)`; `b`, shape `(n,)`.
+    **Arguments:** `A`, real or complex, shape `(n, n)`; `b`, shape `(n,)`.
 
     **Returns:** `x`, shape `(n,)`; inf or nan when `A` is singular.
 
