@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .._types import Array, Complex, Float, Int, Scalar, Shaped
+from .._types import Array, Bool, Complex, Float, Int, Scalar, Shaped
 from ..continuation import (
     AbstractEvent,
     Borders,
@@ -57,9 +57,19 @@ class AbstractMatrixEvent(AbstractEvent):
     **Source:** Govaerts (2000), chapter 4; Kuznetsov (2004), section 10.2.
     """
 
+    is_angle: ClassVar[bool] = False
+
     @abc.abstractmethod
     def matrix(self, system: AbstractSystem, x: Float[Array, " R"], extra: Float[Array, " e"]) -> Shaped[Array, "S S"]:
         """M at a resting state."""
+
+    def canonical(self, extra: Float[Array, " e"]) -> tuple[Float[Array, " e"], Bool[Array, ""]]:
+        if not self.has_frequency:
+            return extra, jnp.ones((), bool)
+        # `+-omega`, and angles that differ by a turn, belong to the same pair of eigenvalues.
+        folded = jnp.abs(jnp.arctan2(jnp.sin(extra), jnp.cos(extra))) if self.is_angle else jnp.abs(extra)
+        least = jnp.minimum(folded, jnp.pi - folded) if self.is_angle else folded
+        return folded, jnp.all(least > 1e-6)
 
     def any_borders(self, family: AbstractFamily, u: Array, num_parameters: int) -> Borders:
         def matrix(u: Array) -> Array:
@@ -199,6 +209,7 @@ class NeimarkSacker(AbstractMatrixEvent):
     kind: ClassVar[SpecialKind] = SpecialKind.NEIMARK_SACKER
     num_extra: ClassVar[int] = 1
     has_frequency: ClassVar[bool] = True
+    is_angle: ClassVar[bool] = True
 
     def check(self, system: AbstractSystem) -> None:
         _map_only(system, "NeimarkSacker", "Hopf")
@@ -250,6 +261,9 @@ class BranchPoint(AbstractEvent):
 
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
         return jnp.zeros((1,), value.real.dtype)
+
+    def canonical(self, extra: Float[Array, " e"]) -> tuple[Float[Array, " e"], Bool[Array, ""]]:
+        return extra, jnp.ones((), bool)
 
     def any_borders(self, family: AbstractFamily, u: Array, num_parameters: int) -> _BranchBorders:
         size = u.size - 2

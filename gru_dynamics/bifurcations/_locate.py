@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Float, Int, Scalar
 from ..continuation import AbstractEvent
+from ..continuation._arc import near_zero
 from ..fixed_points._precision import highest_precision
 from ..fixed_points._refine import freeze
 from ..linalg import eigenvalues
@@ -89,7 +90,10 @@ def _locate(
     extra = first_extra(system, event, state) if omega is None else jax.lax.stop_gradient(omega)[None]
     guess = jnp.concatenate([system.rest(state), extra[: event.num_extra], mu[None]])
     u, borders, residual, length = _newton(frozen, event, guess)
-    converged = length <= 1e-8
+    place = u.size - event.num_extra - 1
+    extra, admissible = event.canonical(u[place:-1])
+    u = jnp.concatenate([u[:place], extra, u[-1:]])
+    converged = (length <= 10 * near_zero(u.dtype)) & admissible
     u = attach(family, event, u, borders, converged)
     states = u.size - event.num_extra - 1
     extra, mu = u[states:-1], u[-1]
@@ -119,7 +123,7 @@ def _newton(
         ready = number >= _BORDER_ROUNDS
         step = jnp.max(jnp.abs(delta)) / (1 + jnp.max(jnp.abs(u)))
         # Steps stop to shrink at rounding level; an ill-conditioned point has its own.
-        done = ready & ((step <= 1e-14) | ((step <= 1e-10) & (step >= 0.5 * length)))
+        done = ready & ((step <= 1e-14) | ((step <= 0.1 * near_zero(u.dtype)) & (step >= 0.5 * length)))
         moved = jnp.where(ready & ~done, u + delta, u)
         return moved, new, jnp.max(jnp.abs(G)), jnp.where(ready, step, length), number + 1, done
 

@@ -51,7 +51,7 @@ def on_curve(
         return u + step.delta, step, relative(step.delta, u), number + 1
 
     def unfinished(carry: tuple) -> Array:
-        return (carry[2] > 1e-13) & (carry[3] < _CORRECTIONS)
+        return (carry[2] > rounding(target.dtype)) & (carry[3] < _CORRECTIONS)
 
     one = jnp.ones((), target.dtype)
     blank = Correction(target, target, one)
@@ -63,3 +63,13 @@ def relative(delta: Float[Array, " u"], u: Float[Array, " u"]) -> Scalar:
     """Largest component of a step, relative to `1 + max |u|`; inf for nan."""
     length = jnp.max(jnp.abs(delta)) / (1 + jnp.max(jnp.abs(u)))
     return jnp.where(jnp.isnan(length), jnp.inf, length)
+
+
+def rounding(dtype: Any) -> float:
+    """A relative step this short is rounding: 1.1e-13 in float64, 6e-5 in float32."""
+    return 500 * float(jnp.finfo(dtype).eps)
+
+
+def near_zero(dtype: Any) -> float:
+    """A relative step or residual this small belongs to a converged point: 1e-9 in float64, 2.4e-5 in float32."""
+    return 0.07 * float(jnp.finfo(dtype).eps) ** 0.5

@@ -14,6 +14,7 @@ from ..fixed_points._precision import highest_precision
 from ..fixed_points._refine import freeze
 from ..fixed_points._rows import map_rows
 from ..systems import AbstractFamily
+from ._arc import near_zero
 from ._branch import Branch
 from ._crossings import unstable
 from ._curve import FixedPointCurve
@@ -127,8 +128,10 @@ def _scalar(value: ArrayLike, name: str, dtype: Any) -> Scalar:
 
 
 def with_arrays(method: AbstractMethod, dtype: Any) -> AbstractMethod:
-    """Numbers as arrays: another step length is not another program."""
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype) if isinstance(x, float) else x, method)
+    """Numbers as arrays: another step length is not another program. No tolerance is tighter than rounding."""
+    floor = (4 * near_zero(dtype)) ** 2
+    arrays = jax.tree.map(lambda x: jnp.asarray(x, dtype) if isinstance(x, float) else x, method)
+    return eqx.tree_at(lambda m: m.tolerance, arrays, jnp.maximum(arrays.tolerance, floor))
 
 
 def _raise_at_start(branch: Branch) -> None:
@@ -187,6 +190,8 @@ def _extended(
 
     mask = around(new.mask, branch.mask)
     kept = branch.mask, branch.tangent, branch.orientation
+    closed = new.end[1] == End.CLOSED
+    mask = mask & ~(closed & (jnp.arange(mask.size, dtype=jnp.int32) < mask.size // 2))
     joined = Trace(
         around(new.u, old), around(new.tangent, kept[1]), around(new.orientation, kept[2]), mask, new.end, new.lanes
     )
@@ -253,10 +258,12 @@ def _start_result(family: AbstractFamily, allowed: Range, guess: Float[Array, " 
     residual = family(mu).residual(guess[:-1])
     # Fixed points may stand still while the parameter moves; the system itself may not.
     probes = x[None] + jnp.asarray(np.random.default_rng(1).normal(size=(3, x.size)), x.dtype)
-    others = [jnp.where(jnp.isfinite(end), end, mu + side) for end, side in ((lower, -1.0), (upper, 1.0))]
-    values = [jax.vmap(family(m).residual)(probes) for m in (mu, *others)]
-    still = jnp.all(values[0] == values[1]) & jnp.all(values[0] == values[2])
+    ends = [jnp.where(jnp.isfinite(end), end, mu + side) for end, side in ((lower, -1.0), (upper, 1.0))]
+    # And one between them: in an even or periodic parameter the ends may be alike.
+    between = ends[0] + 0.381966 * (ends[1] - ends[0])
+    values = [jax.vmap(family(m).residual)(probes) for m in (mu, *ends, between)]
+    still = jnp.all(jnp.stack([jnp.all(values[0] == other) for other in values[1:]]))
     result = RESULTS.where(still, RESULTS.parameter_moves_nothing, RESULTS.successful)
-    result = RESULTS.where((moved > 1e-9) | away | jnp.isnan(moved), RESULTS.start_not_on_branch, result)
+    result = RESULTS.where((moved > near_zero(u.dtype)) | away | jnp.isnan(moved), RESULTS.start_not_on_branch, result)
     result = RESULTS.where(~jnp.all(jnp.isfinite(residual)), RESULTS.nonfinite_system, result)
     return RESULTS.where((mu < lower) | (mu > upper), RESULTS.start_out_of_range, result)

@@ -72,4 +72,5 @@ def crossing(
     fold, turned = (slope[0] < 0) != (slope[1] < 0), orientation[0] * orientation[1]
     # Without orientations: a real eigenvalue passes zero only where the branch turns or branches.
     branching = (turned < 0) | ((turned == 0) & ~fold & (real > 0))
-    return Crossing(fold, branching, real, flips, pairs)
+    change = count(unstable(system, after)) - count(unstable(system, before))
+    return Crossing(fold, branching, real, flips, pairs, change)

@@ -4,6 +4,7 @@ import abc
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int, Scalar
 from ..systems import AbstractFamily, AbstractSystem
@@ -15,6 +16,7 @@ class Crossing(NamedTuple):
 
     `fold`: the branch turns round in the parameter. `branching`: the orientation changes. `real`, `flips`, `pairs`: how
     many real eigenvalues (at +1 for maps), real eigenvalues at -1, and complex pairs cross the stability boundary.
+    `change`: by how much the number of unstable eigenvalues changes.
 
     **Source:** the counts follow BifurcationKit.jl; Kuznetsov (2004), section 10.2.
     """
@@ -24,6 +26,14 @@ class Crossing(NamedTuple):
     real: Int[Array, "*I"]
     flips: Int[Array, "*I"]
     pairs: Int[Array, "*I"]
+    change: Int[Array, "*I"]
+
+    @property
+    def compound(self) -> Bool[Array, "*I"]:
+        """Whether several eigenvalues cross that are not one pair: what they are shows only when they are apart."""
+        one_pair = (self.pairs == 1) & (self.real == 0) & (self.flips == 0)
+        several = jnp.abs(self.change) >= 2
+        return several & ~(one_pair & (jnp.abs(self.change) == 2))
 
 
 class AbstractEvent(eqx.Module):
@@ -50,6 +60,10 @@ class AbstractEvent(eqx.Module):
     @abc.abstractmethod
     def guess(self, value: Complex[Array, ""]) -> Float[Array, " e"]:
         """The extra unknowns `(e,)` from the critical eigenvalue."""
+
+    @abc.abstractmethod
+    def canonical(self, extra: Float[Array, " e"]) -> tuple[Float[Array, " e"], Bool[Array, ""]]:
+        """Of the extra unknowns that describe the same point the usual ones, and whether they are admissible."""
 
     @abc.abstractmethod
     def any_borders(self, family: AbstractFamily, u: Float[Array, " u"], num_parameters: int) -> Any:

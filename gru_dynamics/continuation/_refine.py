@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int, Scalar
-from ._arc import Arc, on_curve, relative
+from ._arc import Arc, near_zero, on_curve, relative, rounding
 from ._crossings import critical, crossing, growth, nearest_to_boundary
 from ._curve import FixedPointCurve
-from ._event import AbstractEvent
+from ._event import AbstractEvent, Crossing
 from ._method import AbstractMethod, metric
-from ._solver import Correction
 from ._step import Range
 
 _NEWTON_STEPS = 14
@@ -71,7 +70,7 @@ def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
         return jnp.where(ready, u + delta, u), borders, length, jnp.max(jnp.abs(G)), number + 1
 
     def unfinished(carry: tuple) -> Array:
-        return (carry[2] > 1e-13) & (carry[2] < 1e3) & (carry[4] < _NEWTON_STEPS)
+        return (carry[2] > rounding(u.dtype)) & (carry[2] < 1e3) & (carry[4] < _NEWTON_STEPS)
 
     one = jnp.ones((), u.dtype)
     start = u, event.any_borders(family, u, 1), one, one, jnp.zeros((), jnp.int32)
@@ -82,9 +81,11 @@ def newton(problem: Problem, event: AbstractEvent, segment: Segment) -> Found:
     aside = plain - arc.at(jnp.clip(place, 0, 1), weights)
     near = jnp.sum(weights * aside**2) <= 0.25 * jnp.sum(weights * chord**2)
     # The branch point's equations hold for a perturbed branch too; here the residual must vanish by itself.
-    on_branch = jnp.max(jnp.abs(problem.curve.value(plain, ()))) <= 1e-9 * (1 + jnp.max(jnp.abs(plain)))
-    located = (length <= 1e-9) & (place >= -1e-6) & (place <= 1 + 1e-6) & near & on_branch
-    return Found(plain, u[states:-1], residual, located, place)
+    small = near_zero(u.dtype)
+    on_branch = jnp.max(jnp.abs(problem.curve.value(plain, ()))) <= small * (1 + jnp.max(jnp.abs(plain)))
+    extra, admissible = event.canonical(u[states:-1])
+    located = (length <= small) & (place >= -1e-6) & (place <= 1 + 1e-6) & near & on_branch & admissible
+    return Found(plain, extra, residual, located, place)
 
 
 def _interpolate(problem: Problem, segment: Segment) -> tuple[Scalar, Complex[Array, ""]]:
@@ -103,42 +104,96 @@ def _interpolate(problem: Problem, segment: Segment) -> tuple[Scalar, Complex[Ar
     return share, value
 
 
+class Item(NamedTuple):
+    """What a bisection looks for, scalars `()`: the event number `event`; or, when that is negative, the crossing
+    eigenvalue number `nth`, 1 being the first; or, when that is 0 too, where the branch turns."""
+
+    event: Int[Array, ""]
+    nth: Int[Array, ""]
+
+
+class Bisected(NamedTuple):
+    """What a bisection found, its event number `event ()` and `multiplicity ()`, and `genuine ()`: False where there is
+    nothing, or where it belongs to another item."""
+
+    found: Found
+    event: Int[Array, ""]
+    multiplicity: Int[Array, ""]
+    genuine: Bool[Array, ""]
+
+
+class _Side(NamedTuple):
+    """A point of the branch with all that crossings are read from."""
+
+    u: Array
+    values: Array
+    slope: Array
+    sign: Array
+    place: Array
+    length: Array
+
+
 @eqx.filter_jit
-def bisect(problem: Problem, events: tuple[AbstractEvent, ...], which: Int[Array, ""], segment: Segment) -> Found:
-    """Bisection along the branch for the event number `which`, with nothing but its own test. It needs no regular
-    equations, so it finds points of any multiplicity. `extra` has one entry whatever the event."""
+def bisect(problem: Problem, events: tuple[AbstractEvent, ...], item: Item, segment: Segment) -> Bisected:
+    """Bisection along the branch, with nothing but eigenvalues, tangents and orientations. It needs no regular
+    equations, so it finds points of any multiplicity, and takes apart what happens within one step."""
     arc = segment.arc
     weights = problem.weights(arc.a)
+    zero = jnp.zeros((), arc.a.dtype)
 
-    def happened(u: Array, step: Correction, values: Array) -> Bool[Array, ""]:
-        """Whether the event lies between the segment's first row and this point."""
-        system = problem.curve.family(u[-1])
-        slopes, signs = (arc.ta[-1], step.tangent[-1]), (segment.orientation[0], step.sign)
-        change = crossing(system, (segment.first, values), slopes, signs)
-        return jnp.stack([event.multiplicity(change) > 0 for event in events])[which]
-
-    def body(carry: tuple) -> tuple:
-        low, high, best, number = carry
-        middle = (low + high) / 2
+    def side(middle: Scalar) -> _Side:
         u, step, length = on_curve(problem.curve, problem.method.solver, (), arc, weights, middle)
         system = problem.curve.family(u[-1])
         values = problem.method.solver.spectrum(system, system.lift(u[:-1]))
-        before = happened(u, step, values)
-        # How far the nearest eigenvalue still is from the boundary.
-        test = jnp.maximum(jnp.min(jnp.abs(growth(system, values))), length)
-        critical_value = nearest_to_boundary(system, values, values.imag != 0)
-        extra = jnp.stack([_padded(event.guess(critical_value)) for event in events])[which]
-        found = Found(u, extra, test, length <= 1e-9, middle)
-        best = jax.tree.map(lambda new, old: jnp.where(before, new, old), found, best)
-        return jnp.where(before, low, middle), jnp.where(before, middle, high), best, number + 1
+        return _Side(u, values, step.tangent[-1], step.sign, middle, length)
+
+    def between(first: _Side, second: _Side) -> Crossing:
+        system = problem.curve.family(second.u[-1])
+        values, slopes = (first.values, second.values), (first.slope, second.slope)
+        return crossing(system, values, slopes, (first.sign, second.sign))
+
+    def counts(change: Crossing) -> Int[Array, " E"]:
+        return jnp.stack([event.multiplicity(change) for event in events])
+
+    left = _Side(arc.a, segment.first, arc.ta[-1], segment.orientation[0], zero, zero)
+    right = _Side(arc.b, segment.second, arc.tb[-1], segment.orientation[1], zero + 1, zero + jnp.inf)
+
+    def body(carry: tuple) -> tuple:
+        low, high, apart, number = carry
+        middle = side((low.place + high.place) / 2)
+        change = between(left, middle)
+        passed = jnp.where(item.nth > 0, jnp.abs(change.change) >= item.nth, change.fold)
+        passed = jnp.where(item.event >= 0, counts(change)[item.event] > 0, passed)
+        low, high = (
+            jax.tree.map(lambda new, old, c=c: jnp.where(c, new, old), middle, old)
+            for c, old in ((~passed, low), (passed, high))
+        )
+        # Closer than this the orientation is noise if branches cross there.
+        wide = high.place - low.place > 1e-6
+        return low, high, jnp.where(wide, ~between(low, high).branching, apart), number + 1
 
     def unfinished(carry: tuple) -> Array:
-        return (carry[1] - carry[0] > 1e-14) & (carry[3] < _BISECTIONS)
+        return (carry[1].place - carry[0].place > 1e-14) & (carry[3] < _BISECTIONS)
 
-    zero = jnp.zeros((), arc.a.dtype)
-    end = Found(arc.b, zero[None], zero + jnp.inf, jnp.zeros((), bool), zero + 1)
-    low, high, best, _ = jax.lax.while_loop(unfinished, body, (zero, zero + 1, end, jnp.zeros((), jnp.int32)))
-    return best._replace(located=best.located & (high - low < 1e-10) & (best.residual <= 1e-5))
+    start = left, right, jnp.zeros((), bool), jnp.zeros((), jnp.int32)
+    low, high, apart, _ = jax.lax.while_loop(unfinished, body, start)
+    system = problem.curve.family(high.u[-1])
+    # How far the nearest eigenvalue still is from the boundary.
+    test = jnp.maximum(jnp.min(jnp.abs(growth(system, high.values))), high.length)
+    near = near_zero(arc.a.dtype)
+    located = (high.length <= near) & (high.place - low.place < 0.1 * near) & (test <= 1e4 * near)
+
+    last = between(low, high)
+    exact = counts(last)
+    coarse = counts(between(left, right))
+    counted = jnp.where(jnp.any(exact > 0) & (item.event < 0), exact, coarse)
+    event = jnp.where(item.event >= 0, item.event, jnp.argmax(counted > 0).astype(jnp.int32))
+    # Eigenvalues that cross together are listed once, by the first of them; a turn at a branch point is no fold.
+    first = jnp.abs(between(left, low).change) == item.nth - 1
+    genuine = jnp.where(item.nth > 0, first, apart) & jnp.any(counted > 0) | (item.event >= 0)
+    value = nearest_to_boundary(system, high.values, high.values.imag != 0)
+    extra = jnp.stack([_padded(e.guess(value)) for e in events])[event]
+    return Bisected(Found(high.u, extra, test, located, high.place), event, counted[event], genuine)
 
 
 def _padded(extra: Float[Array, " e"]) -> Float[Array, " 1"]:

@@ -12,9 +12,9 @@ from ..fixed_points._rows import map_rows
 from ._arc import Arc
 from ._branch import SpecialPoints
 from ._crossings import crossing
-from ._event import AbstractEvent
+from ._event import AbstractEvent, Crossing
 from ._kinds import Location
-from ._refine import Problem, Segment, bisect, newton
+from ._refine import Item, Problem, Segment, bisect, newton
 from ._trace import Trace
 
 
@@ -29,6 +29,9 @@ class _Record(eqx.Module):
     residual: Array
     located: Array
     place: Array
+    event: Array
+    multiplicity: Array
+    genuine: Array
 
 
 def special_points(
@@ -46,17 +49,24 @@ def special_points(
     valid = trace.mask[:-1] & trace.mask[1:]
     table = _Table(trace, spectrum)
     parts, overflow = [], jnp.zeros((), bool)
-    for event in events:
-        multiplicity = jnp.where(valid, event.multiplicity(changes), 0)
+    for number, event in enumerate(events):
+        multiplicity = jnp.where(valid & ~changes.compound, event.multiplicity(changes), 0)
         rows, total = pack(multiplicity > 0)
         rows, count = rows[:capacity], jnp.minimum(total, capacity)
         overflow = overflow | (total > capacity)
-        work = table.segments(rows, multiplicity)
-        records = _map(lambda problem, row, e=event: _sharp(problem, e, *table.read(row)), problem, work, count)
-        parts.append((records, rows, multiplicity[rows], jnp.arange(rows.size, dtype=jnp.int32) < count))
-    r, rows, multiplicity, used = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
-    number = jnp.repeat(jnp.arange(len(events), dtype=jnp.int32), parts[0][1].size)
-    r = _bisected(problem, events, table, r, rows, number, used)
+        work = table.segments(rows, multiplicity[rows], rows)
+        records = _map(lambda problem, row, e=event: _sharp(problem, e, *table.read(row)[:2]), problem, work, count)
+        place = jnp.arange(rows.size, dtype=jnp.int32)
+        records = eqx.tree_at(
+            lambda r: (r.event, r.multiplicity), records, (jnp.full_like(rows, number), multiplicity[rows])
+        )
+        parts.append((records, rows, jnp.zeros_like(rows), place < count))
+    parts.append(_apart(changes, valid, capacity, parts[0][0]))
+    r, rows, nth, used = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+    r = _bisected(problem, events, table, r, rows, nth, used)
+    used = used & r.genuine
+    used = used & ~_again(r, used)
+    multiplicity = r.multiplicity
 
     order = jnp.argsort(jnp.where(used, rows.astype(r.place.dtype) + r.place, jnp.inf))[:capacity]
     overflow = overflow | (jnp.sum(used, dtype=jnp.int32) > capacity)
@@ -76,25 +86,54 @@ def _where(used: Bool[Array, " K"], x: Array) -> Array:
     return jnp.where(used.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.zeros_like(x))
 
 
+def _again(r: _Record, used: Bool[Array, " M"]) -> Bool[Array, " M"]:
+    """Located points that are in the list already: both ends of a loop may have passed them."""
+    where = jnp.concatenate([r.mu[:, None], r.state], axis=1)
+    near = (
+        jnp.max(jnp.abs(where[:, None] - where[None]), axis=-1) <= 1e-7 * (1 + jnp.max(jnp.abs(where), axis=1))[:, None]
+    )
+    number = jnp.arange(used.size, dtype=jnp.int32)
+    same = near & (r.event[:, None] == r.event[None]) & (number[None] < number[:, None])
+    return jnp.any(same & (used & r.located)[None], axis=1) & r.located
+
+
+def _apart(
+    changes: Crossing, valid: Bool[Array, " I"], capacity: int, like: _Record
+) -> tuple[_Record, Int[Array, " K"], Int[Array, " K"], Bool[Array, " K"]]:
+    """Blank records, row, number of the eigenvalue, and use of what has to be taken apart: one item for each of several
+    eigenvalues that cross in an interval, and one, numbered 0, for a turn of a branch next to a branch point."""
+    several = jnp.where(changes.compound, jnp.abs(changes.change), 0)
+    turn = changes.fold & changes.branching & ~changes.compound
+    ends = jnp.cumsum(jnp.where(valid, several + turn.astype(jnp.int32), 0), dtype=jnp.int32)
+    slot = jnp.arange(min(capacity, valid.size), dtype=jnp.int32)
+    row = jnp.searchsorted(ends, slot, side="right").astype(jnp.int32)
+    row = jnp.minimum(row, valid.size - 1)
+    before = jnp.where(row > 0, ends[row - 1], 0)
+    nth = jnp.where(changes.compound[row], slot - before + 1, 0)
+    blank = jax.tree.map(jnp.zeros_like, like)
+    blank = eqx.tree_at(lambda r: r.event, blank, jnp.full_like(blank.event, -1))
+    return blank, row, nth, slot < ends[-1]
+
+
 class _Table(eqx.Module):
-    """Segments of a branch as rows of one matrix, as `map_rows` takes them."""
+    """Segments of a branch as rows of one matrix, as `map_rows` takes them, with two numbers at the end."""
 
     trace: Trace
     spectrum: Complex[Array, "N S"]
 
-    def segments(self, rows: Int[Array, " K"], last: Array) -> Float[Array, "K row"]:
+    def segments(self, rows: Int[Array, " K"], *numbers: Int[Array, " K"]) -> Float[Array, "K row"]:
         t, dtype = self.trace, self.trace.u.dtype
         ends = rows, rows + 1
         parts = [t.u[i] for i in ends] + [t.tangent[i] for i in ends] + [t.orientation[i][:, None] for i in ends]
         values = [part for i in ends for part in (self.spectrum[i].real, self.spectrum[i].imag)]
-        return jnp.concatenate([*parts, *values, last[rows].astype(dtype)[:, None]], axis=1)
+        return jnp.concatenate([*parts, *values, *(n.astype(dtype)[:, None] for n in numbers)], axis=1)
 
-    def read(self, row: Float[Array, " row"]) -> tuple[Segment, Scalar]:
+    def read(self, row: Float[Array, " row"]) -> tuple[Segment, Scalar, Scalar]:
         size, states = self.trace.u.shape[-1], self.spectrum.shape[-1]
         arc = Arc(*(row[k * size : (k + 1) * size] for k in range(4)))
-        values = row[4 * size + 2 : -1].reshape(4, states)
+        values = row[4 * size + 2 : -2].reshape(4, states)
         first, second = jax.lax.complex(values[0], values[1]), jax.lax.complex(values[2], values[3])
-        return Segment(arc, row[4 * size : 4 * size + 2], first, second), row[-1]
+        return Segment(arc, row[4 * size : 4 * size + 2], first, second), row[-2], row[-1]
 
 
 def _map(function: Any, problem: Problem, rows: Float[Array, "K row"], count: Int[Array, ""]) -> Any:
@@ -120,6 +159,7 @@ def _sharp(problem: Problem, event: AbstractEvent, segment: Segment, multiplicit
     return _Record(
         jnp.where(known, kind, event.kind).astype(jnp.int32), mu, state, omega,
         jnp.where(known, coefficient, jnp.nan), found.residual, found.located, jnp.clip(found.place, 0, 1),
+        kind, kind, jnp.ones((), bool),
     )  # fmt: skip
 
 
@@ -127,7 +167,7 @@ def _open(event: AbstractEvent, state: Float[Array, " S"]) -> _Record:
     """A record that is left to bisection."""
     zero = jnp.zeros((), state.dtype)
     kind = jnp.asarray(event.kind, jnp.int32)
-    return _Record(kind, zero, state, zero, zero + jnp.nan, zero, jnp.zeros((), bool), zero)
+    return _Record(kind, zero, state, zero, zero + jnp.nan, zero, jnp.zeros((), bool), zero, kind, kind, kind > 0)
 
 
 def _bisected(
@@ -136,38 +176,30 @@ def _bisected(
     table: _Table,
     records: _Record,
     rows: Int[Array, " M"],
-    number: Int[Array, " M"],
+    nth: Int[Array, " M"],
     used: Bool[Array, " M"],
 ) -> _Record:
     """The records that Newton's method did not locate, by bisection."""
-    open_ones, count = pack(used & ~records.located)
+    left, count = pack(used & ~records.located)
 
     def one(problem: Problem, row: Float[Array, " row"]) -> _Record:
         kinds = jnp.asarray([event.kind for event in events], jnp.int32)
         frequency = jnp.asarray([event.has_frequency for event in events])
-        segment, which = table.read(row)
-        event = which.astype(jnp.int32)
-        found = bisect(problem, events, event, segment)
-        mu = found.u[-1]
-        omega = jnp.where(frequency[event], found.extra[0], 0)
-        state = problem.curve.family(mu).lift(found.u[:-1])
+        segment, number, nth = table.read(row)
+        b = bisect(problem, events, Item(number.astype(jnp.int32), nth.astype(jnp.int32)), segment)
+        mu = b.found.u[-1]
+        omega = jnp.where(frequency[b.event], b.found.extra[0], 0)
+        state = problem.curve.family(mu).lift(b.found.u[:-1])
+        nan = jnp.full_like(mu, jnp.nan)
         return _Record(
-            kinds[event], mu, state, omega, jnp.full_like(mu, jnp.nan), found.residual, found.located, found.place
-        )
+            kinds[b.event], mu, state, omega, nan, b.found.residual, b.found.located, b.found.place, b.event,
+            b.multiplicity, b.genuine,
+        )  # fmt: skip
 
-    chosen = rows[open_ones]
-    work = (
-        table.segments(chosen, jnp.zeros_like(table.trace.mask))
-        .at[:, -1]
-        .set(number[open_ones].astype(rows_dtype(table)))
-    )
+    work = table.segments(rows[left], records.event[left], nth[left])
     new = _map(one, problem, work, count)
-    target = jnp.where(jnp.arange(rows.size, dtype=jnp.int32) < count, open_ones, rows.size)
+    target = jnp.where(jnp.arange(rows.size, dtype=jnp.int32) < count, left, rows.size)
     return jax.tree.map(lambda old, n: old.at[target].set(n, mode="drop"), records, new)
-
-
-def rows_dtype(table: _Table) -> Any:
-    return table.trace.u.dtype
 
 
 def no_special_points(size: int, capacity: int, dtype: Any) -> SpecialPoints:

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import Array, Float, Scalar
+from .._types import Array, Bool, Float, Scalar
+from ._arc import rounding
 from ._curve import AbstractCurve
 from ._method import AbstractMethod, metric
 from ._step import Range
@@ -38,21 +39,30 @@ def find_start(
     hold = jnp.zeros_like(guess).at[-1].set(1)
     # A row that is orthogonal to no tangent in particular, so that the curve may start at a fold.
     anyhow = jnp.asarray(np.random.default_rng(0).normal(size=guess.size), guess.dtype) * jnp.sqrt(weights)
-    first = anyhow if tangent is None else weights * tangent
+    first = anyhow if tangent is None else weights * tangent / jnp.sqrt(jnp.sum(weights * tangent**2))
 
     def body(carry: tuple) -> tuple:
         u, row, length, _, number, turns = carry
         step = method.solver.correct(curve, u, curve.start(u), row, zero)
         searching = turns == 0
         size = jnp.max(jnp.abs(step.delta)) / (1 + jnp.max(jnp.abs(u)))
-        exact = jnp.max(jnp.abs(curve.value(u, curve.start(u)))) <= 1e-14
+        exact = jnp.max(jnp.abs(curve.value(u, curve.start(u)))) <= 50 * float(jnp.finfo(u.dtype).eps)
         # At a fold or branch point that is given to the last digit, a step would be rounding noise.
         size = jnp.where(exact, 0, size)
-        done = ~(size > 1e-13) | (number >= _NEWTON_STEPS)
+        done = ~(size > rounding(u.dtype)) | (number >= _NEWTON_STEPS)
         along = step.tangent / jnp.sqrt(jnp.sum(weights * step.tangent**2))
-        row = jnp.where(searching, jnp.where(done, first, row), weights * along)
+        # Where branches cross, [A; row] is singular: the direction that was given is kept.
+        keep = ~jnp.all(jnp.isfinite(along)) | _is_tangent(curve, u, row / weights, anyhow / weights)
+        row = jnp.where(searching, jnp.where(done, first, row), jnp.where(keep, row, weights * along))
         u = jnp.where(searching & ~exact, u + step.delta, u)
-        return u, row, jnp.where(searching, size, length), step.sign, number + 1, turns + (done | ~searching).astype(jnp.int32)
+        return (
+            u,
+            row,
+            jnp.where(searching, size, length),
+            step.sign,
+            number + 1,
+            turns + (done | ~searching).astype(jnp.int32),
+        )
 
     def unfinished(carry: tuple) -> Array:
         return carry[-1] < 3
@@ -62,3 +72,12 @@ def find_start(
     along = row / weights
     flip = along[-1] < 0 if tangent is None else jnp.sum(row * tangent) < 0
     return Start(u, jnp.where(flip, -along, along), jnp.where(flip, -sign, sign), last)
+
+
+def _is_tangent(
+    curve: AbstractCurve, u: Float[Array, " u"], along: Float[Array, " u"], other: Float[Array, " u"]
+) -> Bool[Array, ""]:
+    """Whether `A along` vanishes next to `A other`."""
+    aux = curve.start(u)
+    slopes = [jnp.max(jnp.abs(jax.jvp(lambda v: curve.value(v, aux), (u,), (d,))[1])) for d in (along, other)]
+    return slopes[0] <= 1e-7 * slopes[1]

@@ -132,8 +132,12 @@ def advance(
     # Round the branch and back to the start: the last point is the start itself.
     before = jnp.sum(weights * lane.start_tangent * (lane.point - lane.start))
     after = jnp.sum(weights * lane.start_tangent * (new - lane.start))
-    gone = jnp.sqrt(jnp.sum(weights * (new - lane.start) ** 2))
-    closed = accepted & (lane.count > 2) & (before < 0) & (after >= 0) & (gone < 2 * lane.step)
+    share = before / jnp.where(before < after, before - after, -1)
+    aside = lane.point + share * (new - lane.point) - lane.start
+    # Another sheet of the branch may lie within a step of the start, but not on the line between two points.
+    meets = jnp.sqrt(jnp.sum(weights * aside**2)) <= 0.1 * travel
+    alike = jnp.sum(weights * tangent * lane.start_tangent) >= jnp.cos(jnp.asarray(method.max_angle, travel.dtype))
+    closed = accepted & (before < 0) & (after >= 0) & meets & alike
     new, tangent = jnp.where(closed, lane.start, new), jnp.where(closed, lane.start_tangent, tangent)
 
     count = lane.count + accepted.astype(jnp.int32)
@@ -145,7 +149,7 @@ def advance(
     fast = jnp.where(iteration <= 2, 1.5, jnp.where(iteration == 3, 1.2, jnp.where(iteration == 4, 1.0, 0.7)))
     turn = 0.5 * method.max_angle / jnp.maximum(angle, 1e-9)
     grown = jnp.clip(lane.step * jnp.minimum(fast.astype(angle.dtype), jnp.maximum(turn, 0.5)), None, method.max_step)
-    step = jnp.where(accepted, grown, jnp.where(failed, 0.5 * jnp.minimum(lane.step, travel), lane.step))
+    step = jnp.where(accepted, grown, jnp.where(failed, 0.5 * jnp.fmin(lane.step, travel), lane.step))
 
     aux = curve.refresh(new, tangent, lane.aux)
 

@@ -1,0 +1,64 @@
+"""What is worth knowing about one point of a curve of cycles."""
+
+from typing import NamedTuple
+
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
+
+from .._types import Array, Bool, Complex, Float, Int, Scalar
+from ._curve import CycleCurve, plain
+from ._cycle import flow_spectrum
+from ._segments import member, sensitivity, split
+
+_SAMPLES = 96
+
+
+class Row(NamedTuple):
+    """`multipliers (F,)`, `trivial_error ()`, `unstable_dim ()`, `stable ()`, `amplitude (S,)`, `residual ()`, and
+    `velocity (S,)` at the first node."""
+
+    multipliers: Complex[Array, " F"]
+    trivial_error: Scalar
+    unstable_dim: Int[Array, ""]
+    stable: Bool[Array, ""]
+    amplitude: Float[Array, " S"]
+    residual: Scalar
+    velocity: Float[Array, " S"]
+
+
+def examine(curve: CycleCurve, u: Float[Array, " u"]) -> Row:
+    """Everything about one point."""
+    nodes, period, mu = split(curve.family, plain(u), curve.num_nodes)
+    flow = member(curve.family, mu)
+    each = -(-_SAMPLES // curve.num_nodes)
+    arrived = sensitivity(flow, nodes, period, mu[:0], curve.method, dfx.ForwardMode(), each)
+    velocity = jax.vmap(lambda x: flow(period, x))(nodes)
+    orbit = arrived.samples.reshape(-1, nodes.shape[1])
+    amplitude = jax.vmap(_peak, in_axes=1)(orbit) + jax.vmap(_peak, in_axes=1)(-orbit)
+    gaps = jnp.linalg.norm(arrived.state - jnp.roll(nodes, -1, axis=0))
+    return Row(*flow_spectrum(arrived.derivative, velocity), amplitude, gaps, velocity[0])
+
+
+def spectrum(curve: CycleCurve, u: Float[Array, " u"], segments: Float[Array, "M S S"]) -> Complex[Array, " F"]:
+    """Multipliers from the derivatives of the segments."""
+    nodes, period, mu = split(curve.family, plain(u), curve.num_nodes)
+    flow = member(curve.family, mu)
+    return flow_spectrum(segments, jax.vmap(lambda x: flow(period, x))(nodes))[0]
+
+
+def _peak(values: Float[Array, " N"]) -> Scalar:
+    """Largest value of a periodic sampled curve, from the polynomial of degree 4 through the samples at the top."""
+    top = jnp.argmax(values)
+    at = values[(top + jnp.arange(-2, 3)) % values.size]
+    # Derivatives at the top from five samples, and two Newton steps towards the maximum.
+    first = (at[0] - 8 * at[1] + 8 * at[3] - at[4]) / 12
+    second = (-at[0] + 16 * at[1] - 30 * at[2] + 16 * at[3] - at[4]) / 12
+    third = (-at[0] + 2 * at[1] - 2 * at[3] + at[4]) / 2
+    fourth = at[0] - 4 * at[1] + 6 * at[2] - 4 * at[3] + at[4]
+    s = jnp.zeros_like(first)
+    for _ in range(3):
+        slope = first + s * (second + s * (third / 2 + s * fourth / 6))
+        bend = second + s * (third + s * fourth / 2)
+        s = jnp.clip(s - slope / jnp.where(bend < 0, bend, -jnp.inf), -1, 1)
+    return at[2] + s * (first + s * (second / 2 + s * (third / 6 + s * fourth / 24)))
