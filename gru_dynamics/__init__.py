@@ -40,6 +40,8 @@ from .bifurcations import (
     continue_bifurcation as continue_bifurcation,
     locate as locate,
     realise_topology as realise_topology,
+    switch_branch as switch_branch,
+    switch_period_doubling as switch_period_doubling,
     topology as topology,
 )
 from .cells import (
@@ -53,11 +55,13 @@ from .cells import (
 from .continuation import (
     Branch as Branch,
     End as End,
+    Krylov as Krylov,
     Location as Location,
     Natural as Natural,
     PseudoArclength as PseudoArclength,
     SpecialKind as SpecialKind,
     SpecialPoints as SpecialPoints,
+    continue_all as continue_all,
     continue_fixed_points as continue_fixed_points,
     extend_branch as extend_branch,
 )

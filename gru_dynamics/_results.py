@@ -53,8 +53,8 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     start_out_of_range = "The parameter at the start lies outside `mu_range`. Widen the range or start inside it."
     parameter_moves_nothing = (
-        "The system does not change with this parameter. Check `where` and `index` of the family: do they name the leaf "
-        "that the system uses?"
+        "The system does not change with this parameter. Check `where` and `index` of the family: do they name the "
+        "leaf that the system uses?"
     )
     steps_spent = (
         "The branch goes on after its last row. Raise `num_steps`, go on with `extend_branch`, or allow longer steps "
@@ -65,14 +65,20 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "folds: use `PseudoArclength`. Otherwise the system may not be smooth there, or raise `max_corrections`."
     )
     nonfinite_branch = (
-        "The system returns inf or nan beyond the last row; the part before it is kept. Narrow `mu_range`, or check what "
-        "the system does there."
+        "The system returns inf or nan beyond the last row; the part before it is kept. Narrow `mu_range`, or check "
+        "what the system does there."
     )
     special_points_overflow = (
         "More special points were found than `max_special_points` can hold; the list is cut. Raise it."
     )
+    no_other_branch = (
+        "No other branch leaves this point: it is regular or isolated, or more than one eigenvalue vanishes there. "
+        "Take a converged branch point of multiplicity 1."
+    )
+    max_branches_reached = "There are more branches than `max_branches` can hold; the diagram is cut. Raise it."
     max_attractors_reached = (
-        "There are more attractors than `max_attractors` can hold; initial states of the others are unresolved. Raise it."
+        "There are more attractors than `max_attractors` can hold; initial states of the others are unresolved. Raise "
+        "it."
     )
     not_settled = (
         "Some states settled on none of the listed attractors. Raise `settle` or `duration`, or list the missing "

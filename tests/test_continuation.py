@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gru_dynamics as gd
 from gru_dynamics._results import RESULTS
 from gru_dynamics.bifurcations import BranchPoint, Fold, Hopf, NeimarkSacker, PeriodDoubling
 from gru_dynamics.continuation import (
@@ -15,6 +16,7 @@ from gru_dynamics.continuation import (
     End,
     Location,
     Natural,
+    PseudoArclength,
     SpecialKind,
     continue_fixed_points,
     extend_branch,
@@ -140,10 +142,7 @@ def check(branch: Branch, expected: list[Point]):
 def test_folds_of_the_cusp_normal_form():
     x, mu = 1 / np.sqrt(3), 2 / 27**0.5
     branch = follow(line(CUSP, a=1), [-1.3], 1.3 - 1.3**3, (-1, 1))
-    check(
-        branch,
-        [Point(SpecialKind.FOLD, mu, (-x,), coefficient=3 * x), Point(SpecialKind.FOLD, -mu, (x,), coefficient=-3 * x)],
-    )
+    check(branch, [Point(SpecialKind.FOLD, mu, (-x,), coefficient=3 * x), Point(SpecialKind.FOLD, -mu, (x,), coefficient=-3 * x)])
 
 
 @pytest.mark.parametrize("w", [2.0, 4.0])
@@ -152,10 +151,7 @@ def test_folds_of_a_tanh_unit(w):
     b = w * h - np.arctanh(h)
     start = -0.99
     branch = follow(line(UNIT, a=w), [start], np.arctanh(start) - w * start, (-3, 3))
-    expected = [
-        Point(SpecialKind.FOLD, b, (-h,), coefficient=w * h),
-        Point(SpecialKind.FOLD, -b, (h,), coefficient=-w * h),
-    ]
+    expected = [Point(SpecialKind.FOLD, b, (-h,), coefficient=w * h), Point(SpecialKind.FOLD, -b, (h,), coefficient=-w * h)]
     check(branch, expected)
 
 
@@ -163,10 +159,7 @@ def test_branch_points():
     pitchfork = Point(SpecialKind.PITCHFORK, 0.0, (0.0,), coefficient=-1)
     check(follow(line(PITCHFORK), [0.0], -0.5, (-1, 1)), [pitchfork])
     check(follow(line(PITCHFORK), [0.5], 0.25, (-1, 1)), [pitchfork])
-    check(
-        follow(line(TRANSCRITICAL), [0.0], -0.5, (-1, 1)),
-        [Point(SpecialKind.TRANSCRITICAL, 0.0, (0.0,), coefficient=-1)],
-    )
+    check(follow(line(TRANSCRITICAL), [0.0], -0.5, (-1, 1)), [Point(SpecialKind.TRANSCRITICAL, 0.0, (0.0,), coefficient=-1)])
 
 
 def test_hopf_points():
@@ -178,7 +171,9 @@ def test_hopf_points():
     branch = follow(plane(ROTATION, a=theta), [0.0, 0.0], 1.0, (0.5, 2))
     check(branch, [Point(SpecialKind.HOPF, 1 / np.cos(theta), (0.0, 0.0), np.tan(theta), -1 / np.sin(2 * theta))])
     omega, v = np.sqrt(0.08 - 0.064**2), np.sqrt(0.936)
-    expected = [Point(SpecialKind.HOPF, x**3 / 3 - x + (x + 0.7) / 0.8, (x, (x + 0.7) / 0.8), omega) for x in (-v, v)]
+    expected = [
+        Point(SpecialKind.HOPF, x**3 / 3 - x + (x + 0.7) / 0.8, (x, (x + 0.7) / 0.8), omega) for x in (-v, v)
+    ]
     branch = follow(plane(FITZHUGH_NAGUMO), [-1.1994, -0.6243], 0.0, (-0.5, 2))
     check(branch, expected)
     assert expected[0].mu == pytest.approx(0.3312813375, abs=1e-10)
@@ -231,9 +226,7 @@ def test_maps():
 @pytest.mark.parametrize("width", [1.0, 50.0, 1000.0])
 def test_a_hopf_point_is_found_whatever_the_width_of_the_range(width):
     """The pair of van der Pol is complex for |mu| < 2 only, less than a step of the widest range."""
-    check(
-        follow(plane(VAN_DER_POL), [0.0, 0.0], -0.5, (-width, width)), [Point(SpecialKind.HOPF, 0.0, (0.0, 0.0), 1.0)]
-    )
+    check(follow(plane(VAN_DER_POL), [0.0, 0.0], -0.5, (-width, width)), [Point(SpecialKind.HOPF, 0.0, (0.0, 0.0), 1.0)])
 
 
 @pytest.mark.parametrize("gap", [0.3, 0.01, 0.001])
@@ -263,13 +256,12 @@ def test_an_isola_is_closed_with_two_folds():
     assert (np.asarray(branch.end) == End.CLOSED).all()
 
 
-def test_an_isola_that_is_closed_after_a_pause():
-    """Both ends stop just before they are round."""
-    first = 115
-    whole = follow(line(ISOLA), [0.8], 0.6, (-2, 2), num_steps=first + 5)
+@pytest.mark.parametrize("first", [60, 115])
+def test_an_isola_that_is_closed_after_a_pause(first):
+    whole = follow(line(ISOLA), [0.8], 0.6, (-2, 2), num_steps=first + 60)
     half = follow(line(ISOLA), [0.8], 0.6, (-2, 2), num_steps=first)
     assert not bool(half.closed)
-    joined = extend_branch(line(ISOLA), half, mu_range=(-2, 2), num_steps=5, events=FLOW_EVENTS)
+    joined = extend_branch(line(ISOLA), half, mu_range=(-2, 2), num_steps=60, events=FLOW_EVENTS)
     assert bool(joined.closed)
     for ours, theirs in zip(*(jax.tree.leaves((b.mu, b.mask, b.special_points)) for b in (joined, whole)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -331,3 +323,100 @@ def test_pause_and_resume(tmp_path):
         for ours, theirs in zip(*(jax.tree.leaves(getattr(b, name)) for b in (joined, whole)), strict=True):
             rows = np.asarray(whole.mask) if ours.shape[:1] == whole.mask.shape else slice(None)
             np.testing.assert_array_equal(np.asarray(ours)[rows], np.asarray(theirs)[rows])
+
+
+# Batches, programs, cells and precisions ---------------------------------------------------------------
+
+
+@jax.jit
+def batch_of_units(w, start, b):
+    def one(w, start, b):
+        fam = Family(FunctionFlow(_line, {"m": b, "a": w, "b": 0 * w, "case": jnp.asarray(UNIT)}), _parameter)
+        return continue_fixed_points(fam, start, b, mu_range=(-3, 3), events=(Fold(),), throw=False)
+
+    return jax.vmap(one)(w, start, b)
+
+
+def test_a_batch_under_jit():
+    """Units with weights below and above the cusp at w = 1 in one program, each with its own folds."""
+    w = np.array([0.5, 1.5, 2.0, 4.0])
+    h = np.tanh(-2.0)
+    branch = batch_of_units(jnp.asarray(w), jnp.full((4, 1), h), jnp.asarray(-2.0 - w * h))
+    assert (np.asarray(branch.end) == End.RANGE).all()
+    points = branch.special_points
+    for k in range(4):
+        found = np.asarray(points.mu)[k][np.asarray(points.mask)[k]]
+        at = np.sqrt(1 - 1 / w[k]) if w[k] > 1 else np.nan
+        expected = [s * (w[k] * at - np.arctanh(at)) for s in (1, -1)] if w[k] > 1 else []
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        rows = np.asarray(branch.mask)[k]
+        x, b = np.asarray(branch.state)[k][rows, 0], np.asarray(branch.mu)[k][rows]
+        np.testing.assert_allclose(b, np.arctanh(x) - w[k] * x, rtol=0, atol=1e-9)
+
+
+def test_other_numbers_are_not_another_program():
+    traced = []
+
+    def field(t, s, p):
+        traced.append(1)
+        return p["m"] - p["a"] * s
+
+    def run(a, mu, end, step):
+        fam = Family(FunctionFlow(field, {"m": jnp.zeros(()), "a": jnp.asarray(a)}), _parameter)
+        method = PseudoArclength(max_step=step, tolerance=step * 1e-10)
+        return continue_fixed_points(fam, jnp.array([mu / a]), mu, mu_range=(-1.0, end), num_steps=60, method=method)
+
+    run(1.0, 0.0, 1.0, 0.03)
+    first = len(traced)
+    branch = run(2.0, 0.5, 1.5, 0.05)
+    # `family(mu)` itself is called once outside, which evaluates no field.
+    assert len(traced) == first > 0
+    assert float(branch.mu[np.flatnonzero(np.asarray(branch.mask))[-1]]) == 1.5
+
+
+def _lowest_bias(system):
+    cell = system.cell.layers[0] if isinstance(system.cell, gd.StackedCell) else system.cell
+    return cell.b_c if isinstance(cell, gd.GRUCell) else cell.b_g
+
+
+def cells():
+    keys = jax.random.split(jax.random.key(0), 3)
+    return {
+        "lstm": gd.LSTMCell(0, 2, key=keys[0]),
+        "stack": gd.StackedCell([gd.GRUCell(0, 2, key=keys[1]), gd.LSTMCell(2, 1, key=keys[2])]),
+    }
+
+
+@pytest.mark.parametrize("name", ["lstm", "stack"])
+def test_cells_whose_state_is_larger_than_their_resting_state(name):
+    """Every row is a fixed point of the map itself, with the eigenvalues of its whole Jacobian."""
+    cell = jax.tree.map(lambda x: 3 * x if eqx.is_array(x) else x, cells()[name])
+    fam = Family(gd.CellMap(cell), _lowest_bias, 0)
+    settled = jax.lax.fori_loop(0, 500, lambda _, x: fam(-1.0)(x), jnp.zeros(fam(-1.0).size))
+    start = gd.fixed_point(fam(-1.0), settled)
+    branch = continue_fixed_points(fam, start, -1.0, mu_range=(-2.0, 2.0), num_steps=60)
+    rows = np.flatnonzero(np.asarray(branch.mask))
+    assert rows.size > 20
+    for row in rows[:: rows.size // 5]:
+        system, state = fam(branch.mu[row]), branch.state[row]
+        np.testing.assert_allclose(system(state), state, rtol=0, atol=1e-10)
+        values = np.linalg.eigvals(np.asarray(jax.jacfwd(system)(state)))
+        ours = np.asarray(branch.eigenvalues[row])
+        np.testing.assert_allclose(np.sort(np.abs(ours)), np.sort(np.abs(values)), rtol=0, atol=1e-7)
+        assert int(branch.unstable_dim[row]) == int(np.sum(np.abs(values) > 1))
+
+
+def test_single_precision():
+    w = 2.0
+    fam = jax.tree.map(lambda x: x.astype(jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else x, line(UNIT, a=w))
+    h = np.sqrt(1 - 1 / w)
+    start = np.float32(-0.99)
+    branch = continue_fixed_points(
+        fam, jnp.asarray([start]), float(np.arctanh(start) - w * start), mu_range=(-3, 3), events=(Fold(),)
+    )
+    assert branch.mu.dtype == branch.state.dtype == branch.special_points.mu.dtype == jnp.float32
+    assert kinds(branch) == [SpecialKind.FOLD] * 2
+    found = branch.special_points
+    b = w * h - np.arctanh(h)
+    np.testing.assert_allclose(found.mu[:2], [b, -b], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.state[:2, 0], [-h, h], rtol=0, atol=3e-4)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Scalar
-from ..continuation import AbstractEvent, Singular, SpecialKind
+from ..continuation import AbstractEvent, SpecialKind
+from ..continuation._singular import Singular
 from ..linalg import eigenvalues
 from ..systems import AbstractMap, AbstractSystem
 from ._defining import second_derivative
@@ -82,7 +84,7 @@ def others(event: AbstractEvent, system: AbstractSystem, state: Float[Array, " S
     else:
         critical = [jnp.stack([real + 1 if isinstance(system, AbstractMap) else real, real])]
     for part in critical:
-        distance = jnp.abs(values - (part[0] + 1j * part[1]).astype(values.dtype))
+        distance = jnp.abs(values - jax.lax.complex(part[0], part[1]))
         nearest = jnp.argmin(jnp.where(jnp.isnan(distance), jnp.inf, distance))
         values = values.at[nearest].set(jnp.nan)
     return values

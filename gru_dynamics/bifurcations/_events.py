@@ -7,17 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Complex, Float, Int, Scalar, Shaped
-from ..continuation import (
-    AbstractEvent,
-    Borders,
-    Crossing,
-    SpecialKind,
-    any_borders,
-    equations,
-    family_derivative,
-    linearised_equations,
-    split,
-)
+from ..continuation import AbstractEvent, Crossing, SpecialKind
+from ..continuation._singular import Borders, any_borders, equations, family_derivative, linearised_equations, split
 from ..linalg import solve
 from ..systems import AbstractFamily, AbstractFlow, AbstractMap, AbstractSystem
 from ._normal_forms import (

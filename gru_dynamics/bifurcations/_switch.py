@@ -214,5 +214,5 @@ def _leave(
 
     start = point, tangent, jnp.zeros((), bool), jnp.zeros((), jnp.int32)
     u, direction, found, _ = jax.lax.while_loop(searching, attempt, start)
-    result = RESULTS.where(found, RESULTS.successful, RESULTS.not_located)
+    result = RESULTS.where(found, RESULTS.successful, RESULTS.no_other_branch)
     return BranchStart(family(u[-1]).lift(u[:-1]), u[-1], direction, result)

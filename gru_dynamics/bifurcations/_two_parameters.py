@@ -9,10 +9,11 @@ from jax.core import Tracer
 
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Complex, Float, Int, Scalar
-from ..continuation import AbstractMethod, End, Location, PseudoArclength, Range, SpecialPoints, singular, split, trace
+from ..continuation import AbstractMethod, End, Location, PseudoArclength, Range, SpecialPoints, trace
 from ..continuation._arc import Arc, on_curve
 from ..continuation._continue import with_arrays
 from ..continuation._method import metric
+from ..continuation._singular import singular, split
 from ..continuation._start import find_start
 from ..fixed_points._members import pack
 from ..fixed_points._precision import highest_precision

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ._continue import run_continue
 from ._reproduce import run_reproduce
 from ._run import run_analyze, run_convert, run_demo
 from ._sweep import run_sweep
@@ -200,6 +201,82 @@ def sweep(
         flow=flow,
         tau=tau,
         seed=seed,
+        out=out,
+        json=json,
+    )
+    return Job(run, debug)
+
+
+def follow(
+    file: str,
+    /,
+    *,
+    parameter: str | None = None,
+    range: tuple[str, str] | None = None,
+    start: str | None = None,
+    system: Literal["map", "flow"] | None = None,
+    tau: float = 1.0,
+    steps: int = 1000,
+    events: str = "all",
+    component: str = "0",
+    box: tuple[str, str] | None = None,
+    seeds: int = 256,
+    max_points: int = 64,
+    seed: int = 0,
+    format: str = "auto",
+    layer: int | None = None,
+    prefix: str | None = None,
+    reset: Literal["before", "after"] | None = None,
+    input: str | None = None,
+    out: Path | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
+    """Follow the fixed points of a network in one parameter, locate their bifurcations, and draw the diagram.
+
+    Args:
+        file: weights in a .safetensors or .npz file; or library:NAME, as in library:brusselator,A=1.5.
+        parameter: the number to vary, b_c[0], U_c[0,1], input[0], tau; or gain:U_c, a factor of a whole matrix.
+        range: lower and upper end of the parameter.
+        start: follow only the fixed points at these values, with commas between. Default: all in the range.
+        system: take the cell as a map or as a flow. Default: map.
+        tau: time constant of the flow.
+        steps: largest number of points in each direction from a start.
+        events: all, none, or some of fold, branch-point, hopf, period-doubling, neimark-sacker.
+        component: number of the state variable to draw, counted from 0, or norm.
+        box: ends of the box to search in, the same for all state variables. Default: what is known of the system.
+        seeds: number of starting points of each search.
+        max_points: room for fixed points, for each search.
+        seed: of the random numbers.
+        format: of the file: auto, gru_dynamics, torch, equinox, flax_linen, flax_nnx, haiku, keras or onnx.
+        layer: one layer of several, counted from 0. Default: all, as a stack.
+        prefix: what stands before the names of the weights, when the file holds several networks.
+        reset: whether the reset gate acts before or after the recurrent product. Default: what the format says.
+        input: the constant input, numbers separated by commas. Default: zeros.
+        out: folder for bifurcation.png, report.html, result.json and branches.npz. Default: NAME-continuation.
+        json: print result.json, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    run = functools.partial(
+        run_continue,
+        word=file,
+        parameter=parameter,
+        range=range,
+        start=start,
+        system=system,
+        tau=tau,
+        steps=steps,
+        events=events,
+        component=component,
+        box=box,
+        seeds=seeds,
+        max_points=max_points,
+        seed=seed,
+        format=format,
+        layer=layer,
+        prefix=prefix,
+        reset=reset,
+        input=input,
         out=out,
         json=json,
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from ..interop import WeightError
-from ._commands import Job, analyze, convert, demo, reproduce, sweep
+from ._commands import Job, analyze, convert, demo, follow, reproduce, sweep
 from ._errors import CommandError
 from ._terminal import say
 
@@ -59,7 +59,14 @@ def _parse(words: list[str]) -> Job:
     import tyro
 
     return tyro.extras.subcommand_cli_from_dict(
-        {"demo": demo, "analyze": analyze, "convert": convert, "sweep": sweep, "reproduce": reproduce},
+        {
+            "demo": demo,
+            "analyze": analyze,
+            "continue": follow,
+            "convert": convert,
+            "sweep": sweep,
+            "reproduce": reproduce,
+        },
         prog="gru-dynamics",
         description="Fixed points of gated recurrent networks: find them, certify them, read them.",
         args=words,

@@ -9,17 +9,6 @@ from ._event import AbstractEvent as AbstractEvent, Crossing as Crossing
 from ._kinds import End as End, Location as Location, SpecialKind as SpecialKind
 from ._krylov import Krylov as Krylov
 from ._method import AbstractMethod as AbstractMethod, Natural as Natural, PseudoArclength as PseudoArclength
-from ._singular import (
-    Borders as Borders,
-    Singular as Singular,
-    any_borders as any_borders,
-    equations as equations,
-    family_derivative as family_derivative,
-    linearised_equations as linearised_equations,
-    renewed as renewed,
-    singular as singular,
-    split as split,
-)
 from ._solver import AbstractLinearSolver as AbstractLinearSolver, Correction as Correction, Dense as Dense
 from ._step import Lane as Lane, Range as Range, advance as advance, start_lane as start_lane
 from ._trace import Trace as Trace, extend as extend, trace as trace

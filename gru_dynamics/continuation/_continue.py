@@ -74,6 +74,11 @@ def continue_fixed_points(
         _scalar(value, name, dtype)
         for value, name in ((mu, "mu"), (mu_range[0], "mu_range"), (mu_range[1], "mu_range"))
     )
+    if jnp.shape(family.mu) != ():
+        raise ValueError(
+            f"continue_fixed_points: the family has parameters of shape {jnp.shape(family.mu)}; give the family one "
+            "parameter (`Family(system, where, index)`), or follow a bifurcation with `continue_bifurcation`"
+        )
     for event in events:
         event.check(family(mu))
     frozen, state, mu = freeze(family), jax.lax.stop_gradient(state), jax.lax.stop_gradient(mu)
@@ -252,7 +257,7 @@ def _result(start: RESULTS, end: Array, overflow: Bool[Array, ""]) -> RESULTS:
 
 def _start_result(family: AbstractFamily, allowed: Range, guess: Float[Array, " u"], start: Start) -> RESULTS:
     u, moved = start.u, start.last
-    x, mu = u[:-1], u[-1]
+    x, mu = u[:-1], guess[-1]
     lower, upper = allowed.lower[0], allowed.upper[0]
     away = jnp.max(jnp.abs(u - guess)) > 0.3 * (1 + jnp.max(jnp.abs(guess)))
     residual = family(mu).residual(guess[:-1])

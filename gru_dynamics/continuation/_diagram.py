@@ -22,7 +22,7 @@ from ._continue import continue_fixed_points
 from ._curve import FixedPointCurve
 from ._deflation import deflated_fixed_points
 from ._event import AbstractEvent
-from ._kinds import SpecialKind
+from ._kinds import End, SpecialKind
 from ._method import AbstractMethod, PseudoArclength, metric
 
 # A seed that lies on a branch is met to rounding by Newton's method from the rows next to it.
@@ -86,7 +86,7 @@ def continue_all(
     - `num_levels`: parameter values at which fixed points are sought; `max_points`: most points at one of them.
     - `max_branches`: B. `num_steps`, `method`, `events`, `max_special_points`: as in `continue_fixed_points`.
 
-    **Returns:** a `Diagram`. Works under `jax.vmap`.
+    **Returns:** a `Diagram` of B branches, fields of shape `(B, ...)`. Works under `jax.vmap`.
 
     **Raises:** `ValueError` for an infinite range, or an event that the system cannot have.
 
@@ -148,9 +148,11 @@ def _all(
     branches, count, left = jax.lax.while_loop(unfinished, body, (blank, jnp.zeros((), jnp.int32), wanted))
     used = jnp.arange(max_branches, dtype=jnp.int32) < count
     points, branch, overflow = _merged(branches.special_points, used, capacity)
-    result = RESULTS.where(full, RESULTS.max_points_reached, RESULTS.successful)
+    cut = jnp.any(used[:, None] & (branches.end == End.STEPS))
+    result = RESULTS.where(cut, RESULTS.steps_spent, RESULTS.successful)
+    result = RESULTS.where(full, RESULTS.max_points_reached, result)
     result = RESULTS.where(overflow, RESULTS.special_points_overflow, result)
-    result = RESULTS.where(jnp.any(left), RESULTS.max_points_reached, result)
+    result = RESULTS.where(jnp.any(left), RESULTS.max_branches_reached, result)
     return Diagram(branches, used, points, branch, result)
 
 

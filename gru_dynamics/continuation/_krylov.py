@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import lineax as lx
 import numpy as np
 
 from .._types import Array, Complex, Float, Scalar
 from ..fixed_points._linear import sort_spectrum
 from ..linalg._arnoldi import leading_eigenvalues
-from ..linalg._gmres import gmres
 from ..systems import AbstractMap, AbstractSystem
 from ._curve import AbstractCurve
 from ._solver import AbstractLinearSolver, Correction
@@ -100,8 +100,12 @@ class Krylov(AbstractLinearSolver):
         return v if self.preconditioner is None else self.preconditioner(v)
 
     def _solve(self, apply: Callable[[Array], Array], b: Array) -> Array:
-        rtol = jnp.asarray(self.rtol, b.dtype)
-        return gmres(apply, b, rtol=rtol, restart=self.restart, max_steps=self.max_steps)[0]
+        size = jnp.linalg.norm(b)
+        unit = b / jnp.where(size > 0, size, 1)
+        operator = lx.FunctionLinearOperator(apply, jax.ShapeDtypeStruct(b.shape, b.dtype))
+        # lineax weighs each component by `atol + rtol |b_i|`; the components of a unit vector are weighed alike.
+        solver = lx.GMRES(rtol=0.0, atol=self.rtol, restart=min(self.restart, b.size), max_steps=self.max_steps)
+        return size * lx.linear_solve(operator, unit, solver, throw=False).value
 
 
 def _real_part(values: Complex[Array, " m"]) -> Float[Array, " m"]:

@@ -60,7 +60,7 @@ def trace(
 def extend(curve: AbstractCurve, lanes: Lane, *, method: AbstractMethod, allowed: Range, num_steps: int) -> Trace:
     """Go on from the two ends of a trace; the rows of the result begin at those ends.
 
-    **Arguments:** `lanes`, two of them (leading axis 2), others as in `trace`.
+    **Arguments:** `lanes`, two of them (leading axis 2, points of shape `(2, u)`), others as in `trace`.
 
     **Returns:** a `Trace` with `num_steps` rows for each end, and between them one row of the backward end's point.
 

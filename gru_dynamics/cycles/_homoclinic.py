@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._results import RESULTS, raise_failure
-from .._types import Array, ArrayLike, Bool, Float, Int
+from .._types import Array, ArrayLike, Bool, Float, Int, Scalar
 from ..continuation import SpecialKind
 from ..systems import AbstractFamily
 from ._branch import CycleBranch
@@ -45,12 +45,12 @@ def period_limit(branch: CycleBranch) -> PeriodLimit:
         homoclinic:  mu = mu* + C exp(-rate T),           so  ln |dmu/dT|       is linear in T
         saddle-node: mu = mu* + rate^2 / (T - T0)^2,      so  |dmu/dT|^(-1/3)   is linear in T
 
-    Both lines are fitted to the rows with more than half of the longest period, and the last two of them are
-    extrapolated; `dmu/dT` comes from the tangents. Rows where mu stands still to rounding are left out.
+    Both lines are fitted to the rows with more than half of the longest period, and extrapolated, the second from its
+    last two rows; `dmu/dT` comes from the tangents. Rows where mu stands still to rounding are left out.
 
     **Arguments:** `branch`, one that ends at the upper end of its `period_range`, long against the shortest period.
 
-    **Returns:** a `PeriodLimit`; with fewer than five rows its kind is `NONE`.
+    **Returns:** a `PeriodLimit`, scalars `()`; with fewer than five rows its kind is `NONE`.
 
     **Source:** Kuznetsov (2004), sections 6.2 and 7.1; Gaspard (1990).
     """
@@ -106,18 +106,17 @@ def _limit(branch: CycleBranch) -> PeriodLimit:
     last = jnp.argmax(jnp.where(use, T, -jnp.inf))
     size = jnp.where(use, jnp.abs(rate), 1)
     y, z = jnp.log(size), size ** (-1 / 3)
-    fits = jnp.stack([_line(T, y, use), -3 * jnp.log(_line(T, z, use))])
+    (exponential, slope), (power, _) = _line(T, y, use), _line(T, z, use)
+    fits = jnp.stack([exponential, -3 * jnp.log(power)])
     misfit = jnp.sqrt(jnp.sum(jnp.where(use, (fits - y[None]) ** 2, 0), axis=1) / jnp.sum(use, dtype=T.dtype))
     misfit = jnp.where(jnp.isnan(misfit), jnp.inf, misfit)
 
     enough = (jnp.sum(use, dtype=jnp.int32) >= 5) & jnp.any(jnp.isfinite(misfit))
     homoclinic = misfit[0] < misfit[1]
-    # mu' = -rate (mu - mu*), and mu' = -2 (mu - mu*) / (T - T0), with the slopes of both lines at their end.
-    previous = jnp.where(at_front, last + 1, last - 1)
-    elapsed = T[last] - T[previous]
-    slope = (y[last] - y[previous]) / elapsed
+    # mu' = -rate (mu - mu*), and mu' = -2 (mu - mu*) / (T - T0) with T0 from the last two rows.
     saddle = mu[last] - rate[last] / slope
-    since = z[last] * elapsed / (z[last] - z[previous])
+    previous = jnp.where(at_front, last + 1, last - 1)
+    since = z[last] * (T[last] - T[previous]) / (z[last] - z[previous])
     node = mu[last] + rate[last] * since / 2
     factor = jnp.sqrt(jnp.abs(rate[last]) * since**3 / 2)
     kind = jnp.where(homoclinic, SpecialKind.HOMOCLINIC, SpecialKind.INFINITE_PERIOD)
@@ -132,10 +131,10 @@ def _limit(branch: CycleBranch) -> PeriodLimit:
     )
 
 
-def _line(x: Float[Array, " N"], y: Float[Array, " N"], use: Bool[Array, " N"]) -> Float[Array, " N"]:
-    """The straight line through the rows in use, by least squares."""
+def _line(x: Float[Array, " N"], y: Float[Array, " N"], use: Bool[Array, " N"]) -> tuple[Float[Array, " N"], Scalar]:
+    """The straight line through the rows in use, by least squares, and its slope."""
     weight = jnp.where(use, 1, 0).astype(x.dtype)
     weight = weight / jnp.sum(weight)
     x_mean, y_mean = jnp.sum(weight * x), jnp.sum(weight * y)
     slope = jnp.sum(weight * (x - x_mean) * y) / jnp.sum(weight * (x - x_mean) ** 2)
-    return y_mean + slope * (x - x_mean)
+    return y_mean + slope * (x - x_mean), slope

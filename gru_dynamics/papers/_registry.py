@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._jordan_atlas import jordan_atlas
+from ._jordan_curves import jordan_figures
 
 
 class Reproduction(NamedTuple):
@@ -24,6 +25,7 @@ class Reproduction(NamedTuple):
 
 _REGISTRY: dict[str, Callable[[Path, Callable[[str], None]], tuple[tuple[str, ...], str, dict[str, Any]]]] = {
     "jordan-atlas": jordan_atlas,
+    "jordan-figures": jordan_figures,
 }
 
 
@@ -45,7 +47,10 @@ def reproduce(name: str, folder: str | Path, *, say: Callable[[str], None] = _si
     """Recompute tables and figures of a paper, and write them beside what is printed.
 
     `"jordan-atlas"`: the 36 topologies and the figures of Jordan, Sokół, Park (2019), as `atlas.html`, `table.md`,
-    `table.csv`, `result.json`, and pictures. Needs float64 (`JAX_ENABLE_X64=1`).
+    `table.csv`, `result.json`, and pictures. `"jordan-figures"`: figures 2 to 7 of the same paper with the curves
+    behind them (branches of fixed points, cycles and their periods, homoclinic orbits, folds next to slow points,
+    automata, and the map beside the flow), as `figures.html`, `table.md`, `result.json`, and pictures. Both need
+    float64 (`JAX_ENABLE_X64=1`).
 
     **Arguments:** `name`, one of `names()`; `folder`, made if it is not there; `say`, called with a line of text at
     each step. No arrays of any shape.
