@@ -5,6 +5,7 @@ from . import (
     bifurcations as bifurcations,
     cells as cells,
     continuation as continuation,
+    cycles as cycles,
     fixed_points as fixed_points,
     interop as interop,
     linalg as linalg,
@@ -65,6 +66,17 @@ from .continuation import (
     continue_fixed_points as continue_fixed_points,
     extend_branch as extend_branch,
 )
+from .cycles import (
+    Cycle as Cycle,
+    CycleBranch as CycleBranch,
+    Shooting as Shooting,
+    continue_cycles as continue_cycles,
+    cycle_from_hopf as cycle_from_hopf,
+    cycles_of_map as cycles_of_map,
+    find_cycle as find_cycle,
+    find_homoclinic as find_homoclinic,
+    find_saddle_connection as find_saddle_connection,
+)
 from .fixed_points import (
     ArrayGuesses as ArrayGuesses,
     Completeness as Completeness,
@@ -101,4 +113,4 @@ from .systems import (
     jacobian as jacobian,
     library as library,
 )
-from .trajectories import integrate as integrate, rollout as rollout
+from .trajectories import PoincareSection as PoincareSection, integrate as integrate, rollout as rollout

@@ -73,7 +73,8 @@ def circles():
         period=2 * jnp.pi * ones,
         mu=jnp.asarray(rho),
         mask=ones > 0,
-        amplitude=jnp.asarray(np.stack([2 * radius, 2 * radius], axis=1)),
+        minimum=jnp.asarray(np.stack([-radius, -radius], axis=1)),
+        maximum=jnp.asarray(np.stack([radius, radius], axis=1)),
         multipliers=jnp.asarray(np.exp(-4 * np.pi * rho) + 0j)[:, None],
         trivial_error=0 * ones,
         unstable_dim=jnp.zeros(12, jnp.int32),
@@ -213,10 +214,10 @@ def test_wrong_things(cusp, circles):
         plot.cycle_periods([])
     few = eqx.tree_at(lambda c: c.states, circles, circles.states[:, :1])
     with pytest.raises(ValueError, match="num_nodes=8"):
-        plot.bifurcation_diagram(_origin(), cycles=few)
-    wide = eqx.tree_at(lambda c: c.amplitude, circles, 2 * circles.amplitude)
+        plot.bifurcation_diagram(_origin(), component="norm", cycles=few)
+    wide = eqx.tree_at(lambda c: c.maximum, circles, 3 * circles.maximum)
     with pytest.raises(ValueError, match="num_nodes=16"):
-        plot.bifurcation_diagram(_origin(), cycles=wide)
+        plot.bifurcation_diagram(_origin(), component="norm", cycles=wide)
 
 
 # Joining -----------------------------------------------------------------------------------------

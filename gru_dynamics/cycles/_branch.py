@@ -15,7 +15,7 @@ class CycleBranch(eqx.Module):
     **Fields:**
 
     - `states (N, M, S)`, shooting nodes; `period (N,)`; `mu (N,)`; `mask (N,)`, contiguous.
-    - `amplitude (N, S)`: largest minus smallest value of each state variable along the orbit.
+    - `minimum (N, S)`, `maximum (N, S)`: of each state variable along the orbit; `amplitude (N, S)`, their difference.
     - `multipliers (N, S - 1)`, without the trivial one, largest modulus first; `trivial_error (N,)`; `unstable_dim
       (N,)`; `stable (N,)`.
     - `slope (N, 2)`: `(d log T, d mu)` along the branch, part of the unit tangent; their ratio is how the period
@@ -35,7 +35,8 @@ class CycleBranch(eqx.Module):
     period: Float[Array, "*batch N"]
     mu: Float[Array, "*batch N"]
     mask: Bool[Array, "*batch N"]
-    amplitude: Float[Array, "*batch N S"]
+    minimum: Float[Array, "*batch N S"]
+    maximum: Float[Array, "*batch N S"]
     multipliers: Complex[Array, "*batch N F"]
     trivial_error: Float[Array, "*batch N"]
     unstable_dim: Int[Array, "*batch N"]
@@ -47,6 +48,11 @@ class CycleBranch(eqx.Module):
     special_points: SpecialPoints
     special_period: Float[Array, "*batch K"]
     result: RESULTS
+
+    @property
+    def amplitude(self) -> Float[Array, "*batch N S"]:
+        """Largest minus smallest value of each state variable along the orbit, shape `(N, S)`."""
+        return self.maximum - self.minimum
 
     @property
     def count(self) -> Int[Array, "*batch"]:

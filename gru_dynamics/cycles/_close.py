@@ -24,8 +24,9 @@ def close_flow(equations: FlowShooting, u: Float[Array, " n"]) -> tuple[Cycle, F
     velocity = jax.vmap(lambda x: flow(period, x))(nodes)
     # A fixed point solves the equations too, with any period, and any state solves them with none.
     still = jnp.max(jnp.abs(velocity)) * period <= 1e-6 * (1 + jnp.max(jnp.abs(nodes)))
-    result = RESULTS.where(closed & ~still, RESULTS.successful, RESULTS.not_converged)
-    result = RESULTS.where(jnp.isfinite(period), result, RESULTS.not_converged)
+    result = RESULTS.where(closed, RESULTS.successful, RESULTS.not_converged)
+    result = RESULTS.where(still, RESULTS.no_cycle, result)
+    result = RESULTS.where(jnp.isfinite(period), result, RESULTS.no_return)
     return Cycle(nodes, period, *flow_spectrum(segments, velocity), root.residual, result), mu
 
 
@@ -36,7 +37,8 @@ def close_map(system: AbstractMap, u: Float[Array, " n"], num_points: int, metho
     states = attach_gradient(MapShooting(system, num_points), root.u, closed).reshape(num_points, -1)
     segments = jax.vmap(system.jacobian)(states)
     least = least_period(states, 1e-6)
-    result = RESULTS.where(closed & (least == num_points), RESULTS.successful, RESULTS.not_converged)
+    result = RESULTS.where(closed, RESULTS.successful, RESULTS.not_converged)
+    result = RESULTS.where(closed & (least < num_points), RESULTS.lower_period, result)
     period = jnp.asarray(num_points, u.dtype)
     values, outside, stable = spectrum_of(segments)
     return Cycle(states, period, values, jnp.zeros_like(period), outside, stable, root.residual, result)

@@ -127,7 +127,7 @@ def _limit(branch: CycleBranch) -> PeriodLimit:
         misfit,
         T[last],
         jnp.sum(use, dtype=jnp.int32),
-        RESULTS.where(enough, RESULTS.successful, RESULTS.not_converged),
+        RESULTS.where(enough, RESULTS.successful, RESULTS.no_period_limit),
     )
 
 

@@ -15,14 +15,15 @@ _SAMPLES = 96
 
 
 class Row(NamedTuple):
-    """`multipliers (F,)`, `trivial_error ()`, `unstable_dim ()`, `stable ()`, `amplitude (S,)`, `residual ()`, and
+    """`multipliers (F,)`, `trivial_error ()`, `unstable_dim ()`, `stable ()`, `minimum` and `maximum` `(S,)`, `residual ()`, and
     `velocity (S,)` at the first node."""
 
     multipliers: Complex[Array, " F"]
     trivial_error: Scalar
     unstable_dim: Int[Array, ""]
     stable: Bool[Array, ""]
-    amplitude: Float[Array, " S"]
+    minimum: Float[Array, " S"]
+    maximum: Float[Array, " S"]
     residual: Scalar
     velocity: Float[Array, " S"]
 
@@ -35,9 +36,9 @@ def examine(curve: CycleCurve, u: Float[Array, " u"]) -> Row:
     arrived = sensitivity(flow, nodes, period, mu[:0], curve.method, dfx.ForwardMode(), each)
     velocity = jax.vmap(lambda x: flow(period, x))(nodes)
     orbit = arrived.samples.reshape(-1, nodes.shape[1])
-    amplitude = jax.vmap(_peak, in_axes=1)(orbit) + jax.vmap(_peak, in_axes=1)(-orbit)
+    peak = jax.vmap(_peak, in_axes=1)
     gaps = jnp.linalg.norm(arrived.state - jnp.roll(nodes, -1, axis=0))
-    return Row(*flow_spectrum(arrived.derivative, velocity), amplitude, gaps, velocity[0])
+    return Row(*flow_spectrum(arrived.derivative, velocity), -peak(-orbit), peak(orbit), gaps, velocity[0])
 
 
 def spectrum(curve: CycleCurve, u: Float[Array, " u"], segments: Float[Array, "M S S"]) -> Complex[Array, " F"]:

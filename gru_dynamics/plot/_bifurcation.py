@@ -128,21 +128,20 @@ def projection(component: Component, size: int) -> tuple[Callable[[np.ndarray], 
 
 def _reach(cycles: Any, component: Component, project: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, ...]:
     """Parameter, smallest and largest value, and stability of the cycles in use; each `(n,)`."""
+    mu, stable = cycles.mu[cycles.mask], cycles.stable[cycles.mask]
+    if isinstance(component, int | np.integer):
+        return mu, cycles.minimum[cycles.mask][:, component], cycles.maximum[cycles.mask][:, component], stable
     nodes, amplitude = cycles.states[cycles.mask], cycles.amplitude[cycles.mask]
     # Between the nodes their Fourier series is taken. The amplitude is known better, and says whether that will do.
     along = _refined(nodes) if nodes.shape[1] >= _FEWEST_NODES else nodes
     missed = np.abs(np.ptp(along, axis=1) - amplitude) > 0.1 * amplitude
     if nodes.shape[1] < _FEWEST_NODES or missed.any():
         raise ValueError(
-            f"bifurcation_diagram: {nodes.shape[1]} node(s) on each cycle are too few to see how far it reaches; "
-            f"follow them with more, num_nodes={max(_FEWEST_NODES, 2 * nodes.shape[1])} in find_cycle or the like"
+            f"bifurcation_diagram: {nodes.shape[1]} node(s) on each cycle are too few to see how far a projection "
+            f"reaches; draw one component, or follow the cycles with num_nodes={max(_FEWEST_NODES, 2 * nodes.shape[1])}"
         )
     values = project(along)
-    low, high = values.min(axis=1), values.max(axis=1)
-    if isinstance(component, int):
-        middle, half = (low + high) / 2, amplitude[:, component] / 2
-        low, high = middle - half, middle + half
-    return cycles.mu[cycles.mask], low, high, cycles.stable[cycles.mask]
+    return mu, values.min(axis=1), values.max(axis=1), stable
 
 
 def _refined(nodes: np.ndarray, times: int = 8) -> np.ndarray:
