@@ -217,7 +217,9 @@ def train(cell, near, opt_state):
     return eqx.apply_updates(cell, updates), near, opt_state, value
 
 
-start = gd.locate(gd.FunctionFamily(scaled, network, 1.0), gd.Hopf(), state=jnp.zeros(6), mu=1.0)
+gains = gd.FunctionFamily(scaled, network, 2.0)
+rest = gd.fixed_point(gains(gains.mu), jnp.zeros(6))
+start = gd.locate(gains, gd.Hopf(), state=rest, mu=gains.mu)
 print(f"before: Hopf point at gain {start.mu:.6f}, omega = {start.omega:.4f}")
 trained, near, opt_state = network, start, optimiser.init(eqx.filter(network, eqx.is_inexact_array))
 history = [start.mu]

@@ -239,3 +239,13 @@ def test_index_out_of_range_raises():
 def test_function_systems_vary_their_arguments():
     family = Family(FunctionMap(lambda s, p: p["w"] @ s, {"w": jnp.eye(2)}), lambda system: system.args["w"], (0, 1))
     np.testing.assert_array_equal(family(5.0)(jnp.ones(2)), [6.0, 1.0])
+
+
+def _both_biases(system):
+    return system.cell.b_c, system.cell.b_c
+
+
+def test_two_elements_of_one_leaf():
+    family = Family(library.jordan("fig:3b"), _both_biases, (0, 1))
+    np.testing.assert_array_equal(family(jnp.array([0.3, -0.7])).cell.b_c, [0.3, -0.7])
+    np.testing.assert_array_equal(jax.jit(lambda mu: family(mu).cell.b_c)(jnp.array([0.3, -0.7])), [0.3, -0.7])

@@ -12,6 +12,7 @@ import gru_dynamics as gd
 from gru_dynamics.bifurcations import Fold, Hopf, NeimarkSacker, locate
 from gru_dynamics.papers import _jordan_automata as automata, _jordan_loops as loops, _jordan_slow as slow
 from gru_dynamics.papers._jordan_curves_table import KNOWN, Entry, markdown
+from gru_dynamics.papers._jordan_figures import fold_of_figure_7
 from gru_dynamics.papers._jordan_knobs import ALPHA, GAIN, at, knob, rotation, with_matrix
 from gru_dynamics.papers._jordan_map_and_flow import ANGLES, origin_kind
 from gru_dynamics.papers._jordan_measure import measure
@@ -70,8 +71,7 @@ def test_periods():
 
 
 def test_passage_past_a_fold():
-    """Near the folds T = 4 factor / sqrt(d) + constant + O(sqrt(d)), so the difference of two periods gives the factor to
-    about d = 1e-3."""
+    """Near the folds T = 4 factor / sqrt(d) + constant + O(sqrt(d)): the difference of two periods gives the factor."""
     fold = locate(rotation(), Fold(), state=jnp.array([0.56, 0.9]), mu=0.148)
     factor = 4 * passage(rotation(), fold)
     near, far = (cycle_facts(at(rotation(), fold.mu + d))["period"] for d in (1e-3, 4e-3))
@@ -120,8 +120,10 @@ def test_singular_entries_of_figure_6(measured):
 
 def test_fold_and_passage_of_figure_7():
     family = slow.bias_family()
-    fold = locate(family, Fold(), state=jnp.zeros(2), mu=0.0)
-    assert 0 < float(fold.mu) < 0.01
+    bias, state = fold_of_figure_7()
+    fold = locate(family, Fold(), state=jnp.asarray(state), mu=bias)
+    np.testing.assert_allclose(fold.mu, bias, atol=1e-12)
+    assert 0 < bias < slow.printed_bias(gd.library.jordan("fig:7a"))
     factor = passage(family, fold)
     near, far = (slow.time_near(at(family, fold.mu + d), np.asarray(fold.state)) for d in (2.5e-5, 1e-4))
     np.testing.assert_allclose((near - far) * 0.01, factor, rtol=2e-2)

@@ -51,7 +51,7 @@ def enumerated(cell, mu):
 @every
 def followed(cell, state, mu):
     branch = gd.continue_fixed_points(
-        family(cell), state, mu, mu_range=(LOW, HIGH), num_steps=150, events=(gd.Fold(),), throw=False
+        family(cell), state, mu, mu_range=(LOW, HIGH), num_steps=250, events=(gd.Fold(),), throw=False
     )
     return branch.special_points, branch.end
 
@@ -79,7 +79,11 @@ def pick(cells: gd.GRUCell, rows: np.ndarray) -> gd.GRUCell:
 def search(cells: gd.GRUCell, number: int) -> Found:
     owner, place = (index.ravel() for index in np.meshgrid(np.arange(number), np.arange(GRID.size), indexing="ij"))
     states, masks, counts = (np.asarray(x) for x in enumerated(pick(cells, owner), jnp.asarray(GRID[place])))
-    seeded = np.isin(place, np.arange(GRID.size)[SEEDED])
+    # Where there are more points than at a neighbour there may be an isola between the values that are seeded anyway.
+    lowest = counts[:, 0].reshape(number, GRID.size)
+    padded = np.pad(lowest, ((0, 0), (1, 1)), mode="edge")
+    rises = ((lowest > padded[:, :-2]) | (lowest > padded[:, 2:])).ravel()
+    seeded = np.isin(place, np.arange(GRID.size)[SEEDED]) | rises
     system, row = np.nonzero(masks & seeded[:, None])
     folds: list[list[Fold]] = [[] for _ in range(number)]
     bracketed = unfinished = 0

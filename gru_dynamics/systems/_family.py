@@ -89,8 +89,14 @@ class Family(AbstractFamily):
         if isinstance(leaves, tuple | list):
             if len(mu) != len(leaves):
                 raise ValueError(f"Family: expected {len(leaves)} parameters, got {len(mu)}")
-            new = tuple(_replace(leaf, i, m) for leaf, i, m in zip(leaves, self.index, mu, strict=True))
-            return eqx.tree_at(lambda system: tuple(self.where(system)), self.system, new)
+            # Two parameters may be elements of one leaf.
+            first = [next(k for k, other in enumerate(leaves) if other is leaf) for leaf in leaves]
+            new = dict(zip(first, (leaves[k] for k in first), strict=True))
+            for k, i, m in zip(first, self.index, mu, strict=True):
+                new[k] = _replace(new[k], i, m)
+            return eqx.tree_at(
+                lambda system: tuple(self.where(system)[k] for k in new), self.system, tuple(new.values())
+            )
         return eqx.tree_at(self.where, self.system, _replace(leaves, self.index, mu))
 
 
