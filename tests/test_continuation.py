@@ -29,6 +29,7 @@ from gru_dynamics.systems import Family, FunctionFlow, FunctionMap
 # parameter that is continued, `a` and `b` are others.
 
 
+@jax.jit
 def _line(t, s, p):
     m, a, b = p["m"], p["a"], p["b"]
     fields = (
@@ -43,6 +44,7 @@ def _line(t, s, p):
     return jax.lax.switch(p["case"], fields, s)
 
 
+@jax.jit
 def _plane(t, s, p):
     m, a = p["m"], p["a"]
     x, y = s
@@ -61,6 +63,7 @@ def _plane(t, s, p):
     return jax.lax.switch(p["case"], fields, s)
 
 
+@jax.jit
 def _henon_and_others(s, p):
     m, a = p["m"], p["a"]
     x, y = s

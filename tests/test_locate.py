@@ -227,7 +227,7 @@ def test_derivatives_in_every_weight(make, event, cell, state, mu):
     def everything(theta):
         step = 1e-5
         moves = step * jnp.eye(theta.size)
-        (up, fine), (down, good) = (jax.vmap(of)(theta + sign * moves) for sign in (1, -1))
+        (up, fine), (down, good) = (jax.vmap(of)(theta[None] + sign * moves) for sign in (1, -1))
         differences = ((up - down) / (2 * step)).T
         reverse, forward = (jac(lambda t: of(t)[0])(theta) for jac in (jax.jacrev, jax.jacfwd))
         return reverse, forward, differences, jnp.all(fine & good)

@@ -13,11 +13,13 @@ from gru_dynamics.bifurcations import Fold, Hopf, NeimarkSacker, PeriodDoubling,
 from gru_dynamics.continuation import Location, SpecialKind as K
 from gru_dynamics.systems import Family, FunctionFlow, FunctionMap
 
-# One program follows one event of one function, so all flows are one function and all maps are another. States that a
+# One program follows one event of one function, so all flows are one function and all maps are another, each
+# jitted, so that it is traced once. States that a
 # system does not need decay.
 
 
-def _flows(t, s, p):
+@jax.jit
+def _flow(s, p):
     m, l = p["m"], p["l"]
     x, y, u, v = s
 
@@ -37,7 +39,8 @@ def _flows(t, s, p):
     return jax.lax.switch(p["case"], [lambda f=f: jnp.stack(f()) for f in fields])
 
 
-def _maps(s, p):
+@jax.jit
+def _map(s, p):
     m, l = p["m"], p["l"]
     x, y, w = s
 
@@ -57,6 +60,14 @@ def _maps(s, p):
         lambda: (*turn(x, y, 1 + m + l * (x * x + y * y) - (x * x + y * y) ** 2, 1.0), 0.3 * w),  # a degenerate circle
     )
     return jax.lax.switch(p["case"], [lambda f=f: jnp.stack(f()) for f in steps])
+
+
+def _flows(t, s, p):
+    return _flow(s, p)
+
+
+def _maps(s, p):
+    return _map(s, p)
 
 
 CUSP, UNIT, BOGDANOV_TAKENS, BAUTIN, FOLD_AND_PAIR, TWO_PAIRS = range(6)

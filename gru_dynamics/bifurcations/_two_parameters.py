@@ -223,7 +223,7 @@ def _special(
     pole = jnp.abs(test) > jnp.min(before, axis=1)
     genuine = used & ~pole
     located = (length <= 1e-9) & (jnp.abs(test) <= 1e-6 * jnp.max(before, axis=1))
-    order = jnp.argsort(jnp.where(genuine, rows + share, jnp.inf))
+    order = jnp.argsort(jnp.where(genuine, rows.astype(share.dtype) + share, jnp.inf))
     u, rows, which, genuine, located = (a[order] for a in (u, rows, which, genuine, located))
 
     def describe(place: Array) -> tuple:

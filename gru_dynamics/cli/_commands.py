@@ -287,7 +287,8 @@ def reproduce(name: str, /, *, out: Path | None = None, json: bool = False, debu
     """Recompute the tables and figures of a paper, and write them beside what is printed.
 
     Args:
-        name: jordan-atlas, the 36 topologies and the figures of Jordan, Sokół, Park (2019).
+        name: jordan-atlas, the 36 topologies and the phase portraits of Jordan, Sokół, Park (2019), or jordan-figures,
+            its homoclinic regions, Hopf family, slow points and automata, and one cell as map and as flow.
         out: folder for the page, the tables and the pictures. Default: the name.
         json: print result.json, and nothing else, to stdout.
         debug: show a traceback when something fails.

@@ -193,7 +193,7 @@ def _chapters(figures: Mapping[str, Figure], rows: list[Entry], lines: list[str]
     anchors = {"2": "automata", "3a": "automata", "map": "map and flow"}
 
     def anchor(figure: str) -> str:
-        name = anchors.get(figure, figure[0])
+        name = figure if figure in _TITLES else anchors.get(figure, figure[0])
         return f"figure-{name.replace(' ', '-')}"
 
     table = tuple((*one.row(), anchor(one.figure)) for one in rows)
