@@ -1,6 +1,6 @@
 """How many points of branches per second, with every event located, against JaxCont without events?
 
-    python benchmarks/continuation.py [--device cpu|gpu] [--quick] [--threads 2] [--runs 7] [--only PART ...] [--out FILE]
+    python benchmarks/continuation.py [--device cpu|gpu] [--quick] [--threads 2] [--runs 7] [--only PART ...]
 
 Parts: `race`, the same Brusselator and GRU families at 1 and 1024 branches, ours without events, ours with folds and
 Hopf points located, and JaxCont without events (it has none under `vmap`), interleaved; `many`, 10,000 GRU branches
@@ -95,7 +95,8 @@ def _many(measured: dict[str, Any]) -> str:
     return (
         f"{measured['branches']} GRU branches with folds and Hopf points: warm {measured['warm']['median_s']:.2f} s, "
         f"{measured['points']} points, {measured['per_s']:.3g}/s, {measured['located']} events located, "
-        f"{measured['bracketed']} bracketed, cold {measured['cold_s']:.1f} s, peak {measured['peak_bytes'] / 1e9:.2f} GB"
+        f"{measured['bracketed']} bracketed, cold {measured['cold_s']:.1f} s, "
+        f"peak {measured['peak_bytes'] / 1e9:.2f} GB"
     )
 
 

@@ -72,8 +72,8 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "More special points were found than `max_special_points` can hold; the list is cut. Raise it."
     )
     no_cycle = (
-        "There is no cycle: the trajectory came to rest, or Newton's method shrank the cycle to a fixed point. Start in "
-        "the basin of the cycle, or give its `period`."
+        "There is no cycle: the trajectory came to rest, or Newton's method shrank the cycle to a fixed point. Start "
+        "in the basin of the cycle, or give its `period`."
     )
     no_return = (
         "The trajectory does not come back to its section within `longest`. Raise `longest` and `settle`, or give "
@@ -81,8 +81,8 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     lower_period = "The points repeat after fewer steps than `period`. Ask for the divisor of the period."
     no_period_limit = (
-        "The period does not grow along the branch in a way that tells where it becomes infinite. Raise `max_period`, or "
-        "follow the branch in the other direction."
+        "The period does not grow along the branch in a way that tells where it becomes infinite. Raise `max_period`, "
+        "or follow the branch in the other direction."
     )
     no_other_branch = (
         "No other branch leaves this point: it is regular or isolated, or more than one eigenvalue vanishes there. "

@@ -1,4 +1,4 @@
-"""What continuation does when it is asked for the impossible: an error that says what to do, or the part that exists."""
+"""What continuation does when it is asked for the impossible: an error with advice, or the part that exists."""
 
 import re
 
@@ -111,9 +111,15 @@ def test_a_vector_of_parameters():
 
 
 def test_a_matrix_of_states():
-    with without_type_checks(), pytest.raises(ValueError, match=r"state must be one vector, got shape \(2, 1\); use jax.vmap"):
+    with (
+        without_type_checks(),
+        pytest.raises(ValueError, match=r"state must be one vector, got shape \(2, 1\); use jax.vmap"),
+    ):
         continue_fixed_points(family(LINE), jnp.zeros((2, 1)), 0.0, mu_range=(-1.0, 1.0))
-    with without_type_checks(), pytest.raises(ValueError, match=r"state must be one vector, got shape \(2, 1\); use jax.vmap"):
+    with (
+        without_type_checks(),
+        pytest.raises(ValueError, match=r"state must be one vector, got shape \(2, 1\); use jax.vmap"),
+    ):
         locate(family(LINE), Fold(), state=jnp.zeros((2, 1)), mu=0.0)
 
 
@@ -153,7 +159,7 @@ def test_two_parameters_ask_for_two():
         continue_bifurcation(one, Fold(), state=jnp.zeros(2), mu=1.0, mu_range=(0.0, 2.0))
     with pytest.raises(ValueError, match="the varied leaf has shape"):
         continue_bifurcation(one, Fold(), mu_range=both, **start)
-    with without_type_checks(), pytest.raises(ValueError, match="curves of BranchPoint are not followed .* use Fold"):
+    with without_type_checks(), pytest.raises(ValueError, match=r"curves of BranchPoint are not followed .* use Fold"):
         continue_bifurcation(two, BranchPoint(), mu_range=both, **start)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"parameters of shape \(2,\).* give the family one"):
         continue_fixed_points(two, jnp.zeros(2), 1.0, mu_range=(0.0, 2.0))

@@ -141,7 +141,9 @@ def mismatches(cells: gd.GRUCell, number: int, found: Found) -> list[str]:
         for fold in found.folds[i]:
             size, singular, sign = jump(weights, fold)
             if size > 1e-10 or singular > 1e-8 or not LOW <= fold.mu <= HIGH:
-                wrong.append(f"{i}: no fold at {fold.mu} {fold.state}: residual {size:.1e}, singular value {singular:.1e}")
+                wrong.append(
+                    f"{i}: no fold at {fold.mu} {fold.state}: residual {size:.1e}, singular value {singular:.1e}"
+                )
             change[min(np.searchsorted(GRID, fold.mu, side="right") - 1, GRID.size - 2)] += sign
         low, high = found.counts[i].T
         wrong += [f"{i}: {low[k]} to {high[k]} fixed points at {GRID[k]}" for k in np.flatnonzero(low != high)]

@@ -135,6 +135,7 @@ def _quarter_turn(place: Place) -> Scalar:
 
 def _crossings(distance: Float[Array, " S"], wanted: Bool[Array, " S"]) -> Scalar:
     """The distance from the boundary of the nearest of the wanted, with a sign that changes when one crosses."""
+    wanted = wanted & ~jnp.isnan(distance)
     nearest = jnp.min(jnp.where(wanted, jnp.abs(distance), jnp.inf))
     beyond = jnp.sum(wanted & (distance > 0), dtype=jnp.int32)
     return jnp.where(jnp.isfinite(nearest), nearest, 1) * (1 - 2 * (beyond % 2)).astype(distance.dtype)

@@ -193,7 +193,10 @@ def bisect(problem: Problem, events: tuple[AbstractEvent, ...], item: Item, segm
     genuine = jnp.where(item.nth > 0, first, apart) & jnp.any(counted > 0) | (item.event >= 0)
     value = nearest_to_boundary(system, high.values, high.values.imag != 0)
     extra = jnp.stack([_padded(e.guess(value)) for e in events])[event]
-    return Bisected(Found(high.u, extra, test, located, high.place), event, counted[event], genuine)
+    # What was apart in the end was not together in the beginning.
+    alone = jnp.minimum(counted[event], jnp.maximum(jnp.abs(last.change), 1))
+    multiplicity = jnp.where(item.event < 0, alone, counted[event])
+    return Bisected(Found(high.u, extra, test, located, high.place), event, multiplicity, genuine)
 
 
 def _padded(extra: Float[Array, " e"]) -> Float[Array, " 1"]:

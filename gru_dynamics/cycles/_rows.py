@@ -15,8 +15,8 @@ _SAMPLES = 96
 
 
 class Row(NamedTuple):
-    """`multipliers (F,)`, `trivial_error ()`, `unstable_dim ()`, `stable ()`, `minimum` and `maximum` `(S,)`, `residual ()`, and
-    `velocity (S,)` at the first node."""
+    """What is known of one point of a branch: `multipliers (F,)`, `trivial_error ()`, `unstable_dim ()`, `stable ()`,
+    `minimum (S,)`, `maximum (S,)`, `residual ()`, and the velocity at the first node, `velocity (S,)`."""
 
     multipliers: Complex[Array, " F"]
     trivial_error: Scalar
