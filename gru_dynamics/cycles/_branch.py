@@ -1,5 +1,7 @@
 """A branch of cycles."""
 
+from typing import Any
+
 import equinox as eqx
 
 from .._results import RESULTS
@@ -50,7 +52,7 @@ class CycleBranch(eqx.Module):
     result: RESULTS
 
     @property
-    def amplitude(self) -> Float[Array, "*batch N S"]:
+    def amplitude(self) -> Any:
         """Largest minus smallest value of each state variable along the orbit, shape `(N, S)`."""
         return self.maximum - self.minimum
 
