@@ -205,12 +205,17 @@ def check(make, function, case: Case):
     return branch
 
 
-@pytest.mark.parametrize("name", FLOWS)
+def _some(cases, quick):
+    """All names, those that are not quick marked slow: each event compiles a program of its own."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in cases]
+
+
+@pytest.mark.parametrize("name", _some(FLOWS, ("cusp", "bogdanov_takens_on_hopf_points")))
 def test_flows(name):
     check(FunctionFlow, _flows, FLOWS[name])
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", _some(MAPS, ("resonances", "fold_flip_on_folds")))
 def test_maps(name):
     check(FunctionMap, _maps, MAPS[name])
 

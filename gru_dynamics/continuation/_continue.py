@@ -171,7 +171,10 @@ def _branch(
         curve, start.u, start.tangent, start.orientation, method=method, allowed=allowed, num_steps=num_steps
     )
     problem = Problem(curve, method, allowed)
-    return _finish(problem, events, traced, capacity, _start_result(family, allowed, guess, start))
+    result = _start_result(family, allowed, guess, start)
+    # Without a start there is no branch, not even one row.
+    traced = eqx.tree_at(lambda t: t.mask, traced, traced.mask & (result == RESULTS.successful))
+    return _finish(problem, events, traced, capacity, result)
 
 
 @eqx.filter_jit
