@@ -72,6 +72,7 @@ def _measure(rho, omega):
     return values, values
 
 
+@pytest.mark.slow
 def test_derivatives_of_a_batch():
     """T = 2 pi / omega, radius sqrt(rho), multiplier m = exp(-4 pi rho / omega)."""
     rho, omega = np.array([0.1, 0.4, 1.0]), np.array([0.5, 1.0, 2.0])

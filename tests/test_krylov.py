@@ -118,6 +118,7 @@ def _bratu_fold(n):
     return lam, u
 
 
+@pytest.mark.slow
 def test_bratu_with_1023_unknowns():
     lam, u = _bratu_fold(1023)
     points = _points(_bratu_branch(1023, BRATU, 60))
@@ -185,6 +186,7 @@ def test_network_of_2000_units():
     assert np.asarray(branch.unstable_dim)[np.asarray(branch.mask)].max() == 3
 
 
+@pytest.mark.slow
 def test_map_of_600_units():
     """Neimark-Sacker at s = 1 with angle theta: the step's eigenvalues, not those of its displacement."""
     args = {
