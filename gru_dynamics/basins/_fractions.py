@@ -11,7 +11,7 @@ from .._types import Array, ArrayLike, Float, PRNGKey
 from ..fixed_points import AbstractGuesses, ArrayGuesses, FixedPoints, find_fixed_points
 from ..fixed_points._guesses import as_guesses
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
+from ..linalg._implicit import freeze
 from ..systems import AbstractMap, AbstractSystem
 from ._advance import Settings
 from ._attractors import sinks

@@ -11,8 +11,8 @@ from .._types import Array, ArrayLike, Float, Int, Scalar
 from ..continuation import AbstractEvent
 from ..continuation._arc import near_zero
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
 from ..linalg import eigenvalues
+from ..linalg._implicit import attach_root, freeze
 from ..systems import AbstractFamily, AbstractMap
 
 _STEPS = 30
@@ -94,7 +94,8 @@ def _locate(
     extra, admissible = event.canonical(u[place:-1])
     u = jnp.concatenate([u[:place], extra, u[-1:]])
     converged = (length <= 10 * near_zero(u.dtype)) & admissible
-    u = attach(family, event, u, borders, converged)
+    borders = freeze(borders)
+    u = attach_root(lambda v: event.equations(family, v, borders, 1), u, converged)
     states = u.size - event.num_extra - 1
     extra, mu = u[states:-1], u[-1]
     point = family(mu).lift(u[:states])
@@ -141,17 +142,3 @@ def _newton(
     )
     u, borders, residual, length, _, _ = jax.lax.while_loop(unfinished, body, start)
     return u, borders, residual, length
-
-
-def attach(family: AbstractFamily, event: AbstractEvent, u: Float[Array, " u"], borders: Any, simple: Any) -> Array:
-    """`u` itself, with the implicit derivative in everything the family depends on; zero where not `simple`."""
-
-    def tangent_solve(linear: Any, target: Array) -> Array:
-        eye = jnp.eye(target.size, dtype=target.dtype)
-        slope = jnp.where(simple, jax.vmap(linear, out_axes=1)(eye), eye)
-        return jnp.where(simple, jnp.linalg.solve(slope, target), jnp.zeros_like(target))
-
-    root, borders = jax.lax.stop_gradient((u, borders))
-    return jax.lax.custom_root(
-        lambda v: event.equations(family, v, borders, 1), root, lambda _, start: start, tangent_solve
-    )

@@ -10,7 +10,7 @@ from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Float, Scalar
 from ..continuation import Dense, FixedPointCurve
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily, Iterate
 from ._normal_forms import null_vectors
 

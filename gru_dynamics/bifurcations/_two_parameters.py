@@ -5,20 +5,20 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
-from .._results import RESULTS, raise_failure
+from .._results import RESULTS
 from .._types import Array, ArrayLike, Bool, Complex, Float, Int, Scalar
 from ..continuation import AbstractMethod, End, Location, PseudoArclength, Range, SpecialPoints, trace
 from ..continuation._arc import Arc, on_curve
 from ..continuation._continue import with_arrays
 from ..continuation._method import metric
+from ..continuation._outcome import outcome, raise_at_start
 from ..continuation._singular import singular, split
 from ..continuation._start import find_start
 from ..fixed_points._members import pack
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
 from ..fixed_points._rows import each_used
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily, AbstractMap
 from ._codimension_two import Place, others, tests
 from ._curve import BifurcationCurve
@@ -108,9 +108,8 @@ def continue_bifurcation(
         max_special_points,
     )  # fmt: skip
     if throw:
-        unusable = jnp.where(branch.result == RESULTS.not_located, True, branch.result == RESULTS.start_out_of_range)
-        if not isinstance(unusable, Tracer) and bool(unusable):
-            raise_failure("continue_bifurcation", branch.result)
+        no_branch = RESULTS.not_located, RESULTS.start_out_of_range
+        raise_at_start("continue_bifurcation", branch.result, no_branch)
     return branch
 
 
@@ -155,10 +154,7 @@ def _follow(
     points, overflow = _special(problem, traced, reach, capacity)
     lost = (start.last > 1e-8) | jnp.isnan(start.last)
     inside = jnp.all((mu >= allowed.lower) & (mu <= allowed.upper))
-    result = RESULTS.where(jnp.any(traced.end == End.STEPS), RESULTS.steps_spent, RESULTS.successful)
-    result = RESULTS.where(overflow, RESULTS.special_points_overflow, result)
-    result = RESULTS.where(jnp.any(traced.end == End.STUCK), RESULTS.step_too_small, result)
-    result = RESULTS.where(jnp.any(traced.end == End.NONFINITE), RESULTS.nonfinite_branch, result)
+    result = outcome(traced.end, overflow)
     result = RESULTS.where(lost, RESULTS.not_located, result)
     result = RESULTS.where(inside, result, RESULTS.start_out_of_range)
     return BifurcationBranch(

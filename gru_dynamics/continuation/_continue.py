@@ -6,13 +6,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from .._results import RESULTS, raise_failure
-from .._types import Array, ArrayLike, Bool, Float, Scalar
+from .._results import RESULTS
+from .._types import Array, ArrayLike, Float, Scalar
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
 from ..fixed_points._rows import map_rows
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily
 from ._arc import near_zero
 from ._branch import Branch
@@ -21,11 +20,20 @@ from ._curve import FixedPointCurve
 from ._event import AbstractEvent
 from ._kinds import End
 from ._method import AbstractMethod, PseudoArclength
+from ._outcome import is_one_of, outcome, raise_at_start
 from ._refine import Problem
 from ._special import no_special_points, special_points
 from ._start import Start, find_start
 from ._step import Range
 from ._trace import Trace, extend, trace
+
+# Outcomes with which there is no branch, not even one row.
+_NO_BRANCH = (
+    RESULTS.start_not_on_branch,
+    RESULTS.nonfinite_system,
+    RESULTS.parameter_moves_nothing,
+    RESULTS.start_out_of_range,
+)
 
 
 def continue_fixed_points(
@@ -87,7 +95,7 @@ def continue_fixed_points(
         num_steps, max_special_points,
     )  # fmt: skip
     if throw:
-        _raise_at_start(branch)
+        raise_at_start("continue_fixed_points", branch.result, _NO_BRANCH)
     return branch
 
 
@@ -139,18 +147,6 @@ def with_arrays(method: AbstractMethod, dtype: Any) -> AbstractMethod:
     return eqx.tree_at(lambda m: m.tolerance, arrays, jnp.maximum(arrays.tolerance, floor))
 
 
-def _raise_at_start(branch: Branch) -> None:
-    for failure in (
-        RESULTS.start_not_on_branch,
-        RESULTS.nonfinite_system,
-        RESULTS.parameter_moves_nothing,
-        RESULTS.start_out_of_range,
-    ):
-        hit = branch.result == failure
-        if not isinstance(hit, Tracer) and hit.ndim == 0 and bool(hit):
-            raise_failure("continue_fixed_points", branch.result)
-
-
 @eqx.filter_jit
 @highest_precision
 def _branch(
@@ -190,28 +186,28 @@ def _extended(
 ) -> Branch:
     curve = FixedPointCurve(family)
     new = extend(curve, branch.lanes, method=method, allowed=allowed, num_steps=num_steps)
-    old = jnp.concatenate([jax.vmap(family_rest, in_axes=(None, 0, 0))(family, branch.state, branch.mu),
-                           branch.mu[:, None]], axis=1)  # fmt: skip
+    rests = jax.vmap(lambda state, mu: family(mu).rest(state))(branch.state, branch.mu)
+    old = jnp.concatenate([rests, branch.mu[:, None]], axis=1)
 
     def around(grown: Array, kept: Array) -> Array:
         return jnp.concatenate([grown[:num_steps], kept, grown[num_steps + 1 :]])
 
     mask = around(new.mask, branch.mask)
-    kept = branch.mask, branch.tangent, branch.orientation
     closed = new.end[1] == End.CLOSED
     mask = mask & ~(closed & (jnp.arange(mask.size, dtype=jnp.int32) < mask.size // 2))
     joined = Trace(
-        around(new.u, old), around(new.tangent, kept[1]), around(new.orientation, kept[2]), mask, new.end, new.lanes
+        around(new.u, old),
+        around(new.tangent, branch.tangent),
+        around(new.orientation, branch.orientation),
+        mask,
+        new.end,
+        new.lanes,
     )
     return _finish(Problem(curve, method, allowed), events, joined, capacity, branch.result)
 
 
-def family_rest(family: AbstractFamily, state: Array, mu: Scalar) -> Array:
-    return family(mu).rest(state)
-
-
 def _finish(
-    problem: Problem, events: tuple[AbstractEvent, ...], traced: Trace, capacity: int, result: RESULTS
+    problem: Problem, events: tuple[AbstractEvent, ...], traced: Trace, capacity: int, start_result: RESULTS
 ) -> Branch:
     family = problem.curve.family
     number = jnp.arange(traced.mask.size, dtype=jnp.int32)
@@ -232,6 +228,8 @@ def _finish(
         points, overflow = special_points(problem, events, traced, values, capacity)
     else:
         points, overflow = no_special_points(size, capacity, state.dtype), jnp.zeros((), bool)
+    # What was wrong with a finished piece of the branch is found again by what came after it.
+    result = RESULTS.where(is_one_of(start_result, _NO_BRANCH), start_result, outcome(traced.end, overflow))
     system = family(traced.u[0, -1])
     unstable_dim = jnp.sum(unstable(system, values), axis=-1, dtype=jnp.int32)
     mask = traced.mask
@@ -239,23 +237,8 @@ def _finish(
     mu = jnp.where(mask, traced.u[:, -1], 0)
     return Branch(
         state, mu, mask, traced.tangent, traced.orientation, values, dims, mask & (dims == 0), residual,
-        traced.end, traced.end[1] == End.CLOSED, points, _result(result, traced.end, overflow), traced.lanes,
+        traced.end, traced.end[1] == End.CLOSED, points, result, traced.lanes,
     )  # fmt: skip
-
-
-def _result(start: RESULTS, end: Array, overflow: Bool[Array, ""]) -> RESULTS:
-    result = RESULTS.where(jnp.any(end == End.STEPS), RESULTS.steps_spent, RESULTS.successful)
-    result = RESULTS.where(overflow, RESULTS.special_points_overflow, result)
-    result = RESULTS.where(jnp.any(end == End.STUCK), RESULTS.step_too_small, result)
-    result = RESULTS.where(jnp.any(end == End.NONFINITE), RESULTS.nonfinite_branch, result)
-    # What was wrong with a finished piece of the branch is found again by what came after it.
-    fatal = (
-        (start == RESULTS.start_not_on_branch)
-        | (start == RESULTS.nonfinite_system)
-        | (start == RESULTS.parameter_moves_nothing)
-        | (start == RESULTS.start_out_of_range)
-    )
-    return RESULTS.where(fatal, start, result)
 
 
 def _start_result(family: AbstractFamily, allowed: Range, guess: Float[Array, " u"], start: Start) -> RESULTS:

@@ -8,9 +8,9 @@ from .._results import RESULTS
 from .._types import Array, Bool, Float, Scalar
 from ..fixed_points._merge import merge
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
 from ..fixed_points._tolerances import merge_distance, residual_tolerance
 from ..linalg import solve
+from ..linalg._implicit import freeze
 from ..systems import AbstractSystem
 
 _HALVINGS = 12

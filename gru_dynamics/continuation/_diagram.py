@@ -14,8 +14,8 @@ from .._types import Array, ArrayLike, Bool, Float, Int, PRNGKey, Scalar
 from ..fixed_points import AbstractGuesses, UniformGuesses, find_fixed_points
 from ..fixed_points._guesses import as_guesses, float_dtype
 from ..fixed_points._precision import highest_precision
-from ..fixed_points._refine import freeze
 from ..fixed_points._rows import each_used
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily
 from ._branch import Branch, SpecialPoints
 from ._continue import continue_fixed_points

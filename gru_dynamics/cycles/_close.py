@@ -6,9 +6,10 @@ import jax.numpy as jnp
 
 from .._results import RESULTS
 from .._types import Array, Bool, Float, Scalar
+from ..linalg._implicit import attach_root, freeze
 from ..systems import AbstractMap
 from ._cycle import Cycle, flow_spectrum, spectrum_of
-from ._newton import attach_gradient, freeze, newton
+from ._newton import newton
 from ._segments import Shooting, member, sensitivity, split
 from ._shooting import FlowShooting, MapShooting
 
@@ -18,7 +19,7 @@ def close_flow(equations: FlowShooting, u: Float[Array, " n"]) -> tuple[Cycle, F
     method = equations.method
     root = newton(freeze(equations), jax.lax.stop_gradient(u), method.max_iterations)
     closed = _is_closed(root.residual, root.u, method)
-    nodes, period, mu = split(equations.family, attach_gradient(equations, root.u, closed), equations.num_nodes)
+    nodes, period, mu = split(equations.family, attach_root(equations.value, root.u, closed), equations.num_nodes)
     flow = member(equations.family, mu)
     segments = sensitivity(flow, nodes, period, mu[:0], method, dfx.DirectAdjoint()).derivative
     velocity = jax.vmap(lambda x: flow(period, x))(nodes)
@@ -34,7 +35,7 @@ def close_map(system: AbstractMap, u: Float[Array, " n"], num_points: int, metho
     """The cycle of a map near `u`."""
     root = newton(freeze(MapShooting(system, num_points)), jax.lax.stop_gradient(u), method.max_iterations)
     closed = _is_closed(root.residual, root.u, method)
-    states = attach_gradient(MapShooting(system, num_points), root.u, closed).reshape(num_points, -1)
+    states = attach_root(MapShooting(system, num_points).value, root.u, closed).reshape(num_points, -1)
     segments = jax.vmap(system.jacobian)(states)
     least = least_period(states, 1e-6)
     result = RESULTS.where(closed, RESULTS.successful, RESULTS.not_converged)

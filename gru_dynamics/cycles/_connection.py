@@ -11,9 +11,9 @@ from .._types import Array, ArrayLike, Float, Scalar
 from ..fixed_points import fixed_point
 from ..fixed_points._precision import highest_precision
 from ..linalg import eigenvalues
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily, AbstractFlow, FunctionFlow
 from ..trajectories import PoincareSection
-from ._newton import freeze
 from ._segments import member
 
 Sides = tuple[int, int]

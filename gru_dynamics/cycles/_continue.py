@@ -4,20 +4,21 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from .._results import RESULTS, raise_failure
+from .._results import RESULTS
 from .._types import Array, ArrayLike, Float, Scalar
 from ..continuation import AbstractMethod, End, PseudoArclength, Range, SpecialPoints, trace
+from ..continuation._continue import with_arrays
+from ..continuation._outcome import outcome, raise_at_start
 from ..continuation._start import find_start
 from ..fixed_points._precision import highest_precision
 from ..fixed_points._rows import map_rows
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily
 from ._birth import cut, hopf_points
 from ._branch import CycleBranch
 from ._curve import CycleCurve
 from ._cycle import Cycle
-from ._newton import freeze
 from ._rows import Row, examine
 from ._segments import Shooting
 from ._special import Problem, changes, locate_all, tests
@@ -68,19 +69,13 @@ def continue_cycles(
         raise ValueError("continue_cycles: mu and the ends of both ranges must be scalar; use jax.vmap for many values")
     mu, lower, upper, shortest, longest = (jnp.asarray(value, dtype) for value in values)
     allowed = Range(jnp.stack([jnp.log(shortest), lower]), jnp.stack([jnp.log(longest), upper]))
-    method = jax.tree.map(lambda x: jnp.asarray(x, dtype) if isinstance(x, float) else x, method)
+    method = with_arrays(method, dtype)
     states, period, mu = jax.lax.stop_gradient((cycle.states, cycle.period, mu))
     branch = _branch(freeze(family), states, period, mu, allowed, method, shooting, num_steps, max_special_points)
     if throw:
-        _raise_at_start(branch)
+        no_branch = RESULTS.start_not_on_branch, RESULTS.start_out_of_range
+        raise_at_start("continue_cycles", branch.result, no_branch)
     return branch
-
-
-def _raise_at_start(branch: CycleBranch) -> None:
-    for failure in (RESULTS.start_not_on_branch, RESULTS.start_out_of_range):
-        hit = branch.result == failure
-        if not isinstance(hit, Tracer) and hit.ndim == 0 and bool(hit):
-            raise_failure("continue_cycles", branch.result)
 
 
 @eqx.filter_jit
@@ -127,10 +122,7 @@ def _branch(
     hopf, hopf_period = hopf_points(curve, traced, ends, born)
     special, special_period = _joined((special, special_period), (hopf, hopf_period))
 
-    result = RESULTS.where(jnp.any((traced.end == End.STEPS) & ~born), RESULTS.steps_spent, RESULTS.successful)
-    result = RESULTS.where(overflow, RESULTS.special_points_overflow, result)
-    result = RESULTS.where(jnp.any((traced.end == End.STUCK) & ~born), RESULTS.step_too_small, result)
-    result = RESULTS.where(jnp.any((traced.end == End.NONFINITE) & ~born), RESULTS.nonfinite_branch, result)
+    result = outcome(jnp.where(born, End.RANGE, traced.end), overflow)
     scale = 1 + jnp.max(jnp.abs(guess))
     away = jnp.max(jnp.abs(begin.u - guess)) > 0.1 * scale
     off = ~(each.residual[num_steps] <= shooting.limit(guess.dtype) * scale)

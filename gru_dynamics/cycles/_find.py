@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from .._results import raise_failure
 from .._types import Array, ArrayLike, Float, Scalar
 from ..fixed_points._precision import highest_precision
+from ..linalg._implicit import freeze
 from ..systems import AbstractFlow, AbstractMap, FunctionFlow
 from ..trajectories import PoincareSection, integrate, section_through
 from ._close import close_flow, close_map
 from ._cycle import Cycle
-from ._newton import freeze
 from ._segments import Shooting
 from ._shooting import FlowShooting
 

@@ -10,10 +10,10 @@ from .._results import raise_failure
 from .._types import Array, ArrayLike, Complex, Float, Scalar
 from ..fixed_points._precision import highest_precision
 from ..linalg import eigensystem
+from ..linalg._implicit import freeze
 from ..systems import AbstractFamily
 from ._close import close_flow
 from ._cycle import Cycle
-from ._newton import freeze
 from ._segments import Shooting, member
 from ._shooting import FlowShooting
 

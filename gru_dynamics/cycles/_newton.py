@@ -1,8 +1,7 @@
-"""Newton's method on shooting equations, and the derivatives of what it finds."""
+"""Newton's method on shooting equations."""
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -55,21 +54,3 @@ def newton(equations: AbstractShooting, u: Float[Array, " n"], max_iterations: i
     start = _Iterate(u, jnp.zeros_like(u), far, one, jnp.ones((), bool), jnp.zeros((), jnp.int32))
     end = jax.lax.while_loop(running, body, start)
     return Root(end.u, end.residual)
-
-
-def attach_gradient(equations: AbstractShooting, u: Float[Array, " n"], simple: Bool[Array, ""]) -> Float[Array, " n"]:
-    """`u` itself, with the implicit derivative `du = -A^-1 dF` in everything the equations depend on; zero where
-    `simple` is False."""
-
-    def tangent_solve(linear, target):
-        A = jax.vmap(linear, out_axes=1)(jnp.eye(target.size, dtype=target.dtype))
-        safe = jnp.where(simple, A, jnp.eye(target.size, dtype=target.dtype))
-        return jnp.where(simple, jnp.linalg.solve(safe, target), jnp.zeros_like(target))
-
-    root = jax.lax.stop_gradient(u)
-    return jax.lax.custom_root(lambda x: equations.value(x), root, lambda _, start: start, tangent_solve)
-
-
-def freeze(tree):
-    """Everything as a constant for differentiation."""
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, tree)

@@ -9,6 +9,7 @@ from jax.core import Tracer
 
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Bounds, Float, Int
+from ..linalg._implicit import freeze
 from ..linalg.intervals import Interval
 from ..systems import AbstractSystem
 from ._classify import stability
@@ -18,7 +19,7 @@ from ._linear import sort_spectrum
 from ._members import with_members
 from ._points import Completeness, FixedPoints, Kind
 from ._precision import highest_precision
-from ._refine import attach_gradient, freeze
+from ._refine import attach_gradient
 from ._survey import Proven, Sizes, Surrounded, is_finite, survey
 from ._tolerances import as_double, degenerate_tolerance
 from ._verify import distance

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
 from ..linalg import eigenvalues
+from ..linalg._implicit import freeze
 from ..systems import AbstractSystem
 from ._classify import stability
 from ._guesses import AbstractGuesses, as_guesses, float_dtype
@@ -16,7 +17,7 @@ from ._levenberg_marquardt import LevenbergMarquardt, largest
 from ._linear import sort_spectrum
 from ._points import Completeness, FixedPoints, Kind
 from ._precision import highest_precision
-from ._refine import attach_gradient, freeze
+from ._refine import attach_gradient
 from ._rows import map_rows
 from ._search import Options, search
 from ._tolerances import degenerate_tolerance, is_double, merge_distance, residual_tolerance, warn_float32

@@ -1,44 +1,23 @@
 """From a point that is nearly fixed to one that is, with derivatives."""
 
-from typing import TypeVar
-
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
 from .._results import RESULTS
 from .._types import Array, Bool, Float
+from ..linalg._implicit import attach_root, freeze
 from ..systems import AbstractSystem
 from ._classify import locate
 from ._guesses import float_dtype
 from ._precision import highest_precision
 from ._tolerances import residual_tolerance
 
-T = TypeVar("T")
-
-
-def freeze(system: T) -> T:
-    """A system or family as a constant for differentiation: searches are loops, their result is differentiated
-    instead."""
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, system)
-
 
 def attach_gradient(system: AbstractSystem, point: Float[Array, " R"], simple: Bool[Array, ""]) -> Float[Array, " R"]:
-    """`point` itself, with the implicit derivative `d point = -J^-1 d residual` in everything `system` depends on.
-
-    Where `simple` is False the residual Jacobian is singular or the row is padding, and the derivative is zero.
-    `lax.custom_root` instead of `optimistix.ImplicitAdjoint`: the root is known already and is not iterated again.
-    """
-
-    def tangent_solve(linear, target):
-        J = jax.vmap(linear, out_axes=1)(jnp.eye(target.size, dtype=target.dtype))
-        safe = jnp.where(simple, J, jnp.eye(target.size, dtype=target.dtype))
-        return jnp.where(simple, jnp.linalg.solve(safe, target), jnp.zeros_like(target))
-
-    root = jax.lax.stop_gradient(point)
-    # A function, not the bound method: custom_root hashes it, and modules with arrays have no hash.
-    return jax.lax.custom_root(lambda x: system.residual(x), root, lambda _, start: start, tangent_solve)
+    """`point` itself, with the implicit derivative `d point = -J^-1 d residual` in everything `system` depends on; zero
+    where `simple` is False: the residual Jacobian is singular or the row is padding."""
+    return attach_root(system.residual, point, simple)
 
 
 @highest_precision

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from .._results import RESULTS, raise_failure
 from .._types import Array, ArrayLike, Bool, Bounds, Float, Int, PRNGKey, Scalar
 from ..linalg import solve_spd
+from ..linalg._implicit import freeze
 from ..systems import AbstractFlow, AbstractMap, AbstractSystem
 from ._guesses import AbstractGuesses, as_guesses, float_dtype
 from ._levenberg_marquardt import clip, largest
 from ._merge import merge
 from ._precision import highest_precision
 from ._queue import run_queue
-from ._refine import freeze
 from ._tolerances import is_double, residual_tolerance
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optimistix as optx
 
 from .._types import Array, ArrayLike, Bool, Float, Scalar
+from ..linalg._implicit import freeze
 from ..systems import AbstractFlow, FunctionFlow
 from ._integrate import integrate
 
@@ -124,12 +125,12 @@ def _crossings(
         "max_steps": max_steps,
         "throw": False,
     }
-    frozen = _freeze((flow, section))
+    frozen = freeze((flow, section))
 
     def next_crossing(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         start, before, alive = carry
         found = integrate(
-            _FIELD, _freeze(start), longest, args=frozen, event=_EVENTS[section.direction],
+            _FIELD, freeze(start), longest, args=frozen, event=_EVENTS[section.direction],
             adjoint=dfx.ForwardMode(), **options,
         )  # fmt: skip
         assert found.ts is not None
@@ -173,10 +174,6 @@ def _height(t: Any, y: Array, args: tuple[AbstractFlow, PoincareSection], **kwar
     section = args[1]
     past = jnp.asarray(section.direction, y.dtype)
     return jnp.where(jnp.asarray(t) <= 0, past, section.height(y))
-
-
-def _freeze(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: jax.lax.stop_gradient(leaf) if eqx.is_array(leaf) else leaf, tree)
 
 
 _FIELD = FunctionFlow(_field)
