@@ -9,6 +9,7 @@ from . import (
     fixed_points as fixed_points,
     interop as interop,
     linalg as linalg,
+    optim as optim,
     papers as papers,
     plot as plot,
     sweeps as sweeps,
@@ -49,9 +50,14 @@ from .cells import (
     AbstractCell as AbstractCell,
     AbstractGatedCell as AbstractGatedCell,
     ElmanCell as ElmanCell,
+    GORUCell as GORUCell,
     GRUCell as GRUCell,
     LSTMCell as LSTMCell,
+    NCGRUCell as NCGRUCell,
+    ScoRNNCell as ScoRNNCell,
     StackedCell as StackedCell,
+    modrelu as modrelu,
+    num_parameters as num_parameters,
 )
 from .continuation import (
     Branch as Branch,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from jax.typing import DTypeLike
-from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Key, Shaped
+from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Inexact, Int, Key, Shaped
 
 Scalar: TypeAlias = Float[Array, ""]
 Activation: TypeAlias = Callable[[Array], Array]
@@ -22,6 +22,7 @@ __all__ = [
     "Complex",
     "DTypeLike",
     "Float",
+    "Inexact",
     "Int",
     "Key",
     "PRNGKey",

@@ -17,3 +17,10 @@ def getkey():
     """A function that returns a fresh key at each call, the same sequence in every run."""
     seeds = itertools.count()
     return lambda: jr.key(next(seeds))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def release_programs():
+    """Frees each file's compiled programs: on CPU they cost memory maps, and a process may hold only 65,530."""
+    yield
+    jax.clear_caches()

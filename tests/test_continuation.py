@@ -272,7 +272,8 @@ def test_an_isola_is_closed_with_two_folds():
     assert (np.asarray(branch.end) == End.CLOSED).all()
 
 
-@pytest.mark.parametrize("first", [60, pytest.param(115, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [60, 115])
 def test_an_isola_that_is_closed_after_a_pause(first):
     whole = follow(line(ISOLA), [0.8], 0.6, (-2, 2), num_steps=first + 60)
     half = follow(line(ISOLA), [0.8], 0.6, (-2, 2), num_steps=first)

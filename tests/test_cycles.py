@@ -16,7 +16,7 @@ from gru_dynamics.trajectories import PoincareSection
 # One cycle of a flow -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("num_nodes", [1, 4])
+@pytest.mark.parametrize("num_nodes", [pytest.param(1, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize(("mu", "period"), [(1.0, 6.663286859323), (10.0, 19.0783695669)])
 def test_van_der_pol(mu, period, num_nodes):
     flow = gd.library.van_der_pol(mu)
@@ -31,6 +31,7 @@ def test_van_der_pol(mu, period, num_nodes):
         np.testing.assert_allclose(states[:, 0].max(), 2.0086198609, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_papers_cycles():
     up = PoincareSection(jnp.array([0.0, 1.0]))
     flow = gd.library.jordan("fig:5b")
@@ -46,6 +47,7 @@ def test_the_papers_cycles():
     np.testing.assert_allclose(cycle.period, 17.45796528, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_unstable_cycle_from_a_period():
     """r' = (-r + r^3) / 10 is unstable at r = 1, multiplier exp(0.4 pi); no trajectory settles there."""
     flow = gd.library.hopf_normal_form(rho=-0.1, l1=0.1)

@@ -328,7 +328,7 @@ def test_random_elman_cells_of_gain_two_complete():
 # Ten thousand random GRUs ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reset", ["before", "after"])
+@pytest.mark.parametrize("reset", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_ten_thousand_random_grus_agree_with_the_search(reset):
     """Certified counts are odd, indices sum to one, and where the search, too, calls its list consistent, both have
     the same points: one in each proven box, and a proven box at each."""

@@ -210,8 +210,8 @@ def numbers(point):
     ("make", "event", "cell", "state", "mu"),
     [
         (fold_family, Fold(), near_fold(), (0.87, 0.3), -1.8),
-        (hopf_family, Hopf(), near_rotation(1.0), (0.0, 0.0), 3.7),
-        (circle_family, NeimarkSacker(), near_rotation(1.0), (0.0, 0.0), 2.55),
+        pytest.param(hopf_family, Hopf(), near_rotation(1.0), (0.0, 0.0), 3.7, marks=pytest.mark.slow),
+        pytest.param(circle_family, NeimarkSacker(), near_rotation(1.0), (0.0, 0.0), 2.55, marks=pytest.mark.slow),
     ],
 )
 def test_derivatives_in_every_weight(make, event, cell, state, mu):

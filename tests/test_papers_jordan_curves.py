@@ -48,6 +48,7 @@ def test_a_knob_at_rest_changes_nothing(which, value):
     np.testing.assert_array_equal(same.cell.b_c, flow.cell.b_c)
 
 
+@pytest.mark.slow
 def test_map_and_flow_part_between_two_angles():
     hopf = locate(rotation(), Hopf(), state=jnp.zeros(2), mu=0.8)
     ring = locate(rotation(discrete=True), NeimarkSacker(), state=jnp.zeros(2), mu=1.3)
@@ -64,6 +65,7 @@ def test_map_and_flow_part_between_two_angles():
     assert reach[2] < 1e-6
 
 
+@pytest.mark.slow
 def test_periods():
     for case in ("fig:5b", "fig:5c"):
         np.testing.assert_allclose(cycle_facts(gd.library.jordan(case))["period"], KNOWN[case], atol=1e-6)
@@ -81,6 +83,7 @@ def test_passage_past_a_fold():
 # Loops -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "number"), [("fig:4a", 1), ("fig:4b", 2)])
 def test_borders_of_the_homoclinic_regions(measured, case, number):
     """One region in 4a, two in 4b; and each line leaves the origin and comes back to it by way of the saddle."""
@@ -107,6 +110,7 @@ def test_turned_origin_is_a_hopf_point():
 # Slow sets ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_singular_entries_of_figure_6(measured):
     """With U_r = 0 the residual's Jacobian at 0 is U/2 - 1."""
     cell: Any = measured["fig:6a"].flow.cell
@@ -118,6 +122,7 @@ def test_singular_entries_of_figure_6(measured):
             assert abs(np.linalg.det(changed / 2 - np.eye(2))) < 1e-12
 
 
+@pytest.mark.slow
 def test_fold_and_passage_of_figure_7():
     family = slow.bias_family()
     bias, state = fold_of_figure_7()
@@ -142,6 +147,7 @@ def test_input_is_added_to_the_candidate():
     np.testing.assert_allclose(pushed, (candidate - state) / 2, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_automaton_of_figure_2(measured):
     """Two independent memories of one bit: a pulse writes the sign of its component and leaves the other."""
     one = automata.automaton("fig:2", measured["fig:2"])

@@ -46,6 +46,7 @@ def test_a_start_on_the_section_does_not_count(error):
     np.testing.assert_allclose(found.time[0], 2 * np.pi, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_papers_cycle():
     """Fig. 5b: period 17.45791322, crossing y = 0 upward at x = 0.6235352."""
     flow = gd.library.jordan("fig:5b")
@@ -82,6 +83,7 @@ def test_derivatives_are_those_of_the_implicit_function():
         np.testing.assert_allclose(reverse[k], forward[k], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_batch_of_starts():
     flow = gd.library.hopf_normal_form(rho=1.0)
     angles = jnp.array([0.5, 1.0, 6.0])

@@ -210,16 +210,17 @@ def _some(cases, quick):
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in cases]
 
 
-@pytest.mark.parametrize("name", _some(FLOWS, ("cusp", "bogdanov_takens_on_hopf_points")))
+@pytest.mark.parametrize("name", _some(FLOWS, ("bogdanov_takens_on_hopf_points",)))
 def test_flows(name):
     check(FunctionFlow, _flows, FLOWS[name])
 
 
-@pytest.mark.parametrize("name", _some(MAPS, ("resonances", "fold_flip_on_folds")))
+@pytest.mark.parametrize("name", _some(MAPS, ("resonances",)))
 def test_maps(name):
     check(FunctionMap, _maps, MAPS[name])
 
 
+@pytest.mark.slow
 def test_coefficients_along_the_curves():
     """The quadratic coefficient of the cusp's folds is -3 x, the first Lyapunov coefficient of Bautin's is c/omega."""
     branch = check(FunctionFlow, _flows, FLOWS["cusp"])
@@ -233,6 +234,7 @@ def test_coefficients_along_the_curves():
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_no_bifurcation_at_the_start():
     arguments = {"m": jnp.zeros(()), "l": jnp.zeros(()), "case": jnp.asarray(FOLD_AND_PAIR)}
     family = Family(FunctionFlow(_flows, arguments), _both)

@@ -9,6 +9,7 @@ from ._continue import run_continue
 from ._reproduce import run_reproduce
 from ._run import run_analyze, run_convert, run_demo
 from ._sweep import run_sweep
+from ._train import run_train
 
 
 class Job(NamedTuple):
@@ -294,3 +295,110 @@ def reproduce(name: str, /, *, out: Path | None = None, json: bool = False, debu
         debug: show a traceback when something fails.
     """
     return Job(functools.partial(run_reproduce, name=name, out=out, json=json), debug)
+
+
+def train(
+    task: str,
+    /,
+    *,
+    cell: str = "nc-gru",
+    hidden: int = 118,
+    layers: int = 1,
+    negative: int | None = None,
+    embedding: int | None = None,
+    dropout: float = 0.0,
+    tie: bool = False,
+    length: int | None = None,
+    variant: Literal["paper", "released"] = "paper",
+    replacement: bool = False,
+    data: Path | None = None,
+    unchecked: bool = False,
+    steps: int = 1000,
+    batch_size: int = 128,
+    lr: float = 1e-3,
+    orthogonal_lr: float | None = None,
+    decay: Literal["none", "cosine"] = "none",
+    clip: float | None = None,
+    mode: Literal["closed_loop", "paper", "released", "rebased", "exact"] | None = None,
+    order: int | None = None,
+    reset_every: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    block: int = 100,
+    validate_every: int | None = None,
+    patience: int | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
+    """Train a recurrent network on a task in float32; what it learns can then be analysed.
+
+    Args:
+        task: adding, copying, denoise or parenthesis, generated; or with --data: ptb-words, ptb-characters,
+            jsb-chorales, nottingham, musedata or piano-midi.
+        cell: nc-gru, gru, lstm, elman, sco-rnn or goru.
+        hidden: units of a layer.
+        layers: layers on top of each other.
+        negative: entries -1 of the diagonal D of an orthogonal matrix. Default: half of the units.
+        embedding: width of the embedding of symbols. Default: that of a layer.
+        dropout: share of inputs, of what passes between layers, and of outputs that is dropped while training.
+        tie: read out with the embedding.
+        length: of the sequences. Default: 200; for text 35 words or 100 characters; for music whole tunes.
+        variant: of parenthesis, that of the paper or that of its program.
+        replacement: draw the places of denoise with replacement, as the released program does.
+        data: folder with the files of the data.
+        unchecked: take the data as they are, without comparing checksums.
+        steps: gradient steps in all.
+        batch_size: sequences in a step.
+        lr: learning rate of Adam.
+        orthogonal_lr: learning rate of the orthogonal matrices. Default: the same.
+        decay: none, or cosine: the learning rates go to zero over all steps.
+        clip: largest global norm of the gradient.
+        mode: how matrices are kept orthogonal: closed_loop, paper, released, rebased or exact.
+        order: terms of the Neumann series.
+        reset_every: steps between exact inverses.
+        seed: of the random numbers.
+        seeds: train so many networks at once, from different random numbers.
+        block: steps between two looks at loss and drift.
+        validate_every: steps between validations, where there are validation data. Default: one pass over the data.
+        patience: stop after so many validations without a better one.
+        out: folder for weights, log, checkpoint, picture and result.json. Default: the names of task and cell.
+        resume: go on with the run in that folder.
+        json: print result.json, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    run = functools.partial(
+        run_train,
+        task=task,
+        cell=cell,
+        hidden=hidden,
+        layers=layers,
+        negative=negative,
+        embedding=embedding,
+        dropout=dropout,
+        tie=tie,
+        length=length,
+        variant=variant,
+        replacement=replacement,
+        data=data,
+        unchecked=unchecked,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        orthogonal_lr=orthogonal_lr,
+        decay=decay,
+        clip=clip,
+        mode=mode,
+        order=order,
+        reset_every=reset_every,
+        seed=seed,
+        seeds=seeds,
+        block=block,
+        validate_every=validate_every,
+        patience=patience,
+        out=out,
+        resume=resume,
+        json=json,
+    )
+    return Job(run, debug)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from ..interop import WeightError
-from ._commands import Job, analyze, convert, demo, follow, reproduce, sweep
+from ._commands import Job, analyze, convert, demo, follow, reproduce, sweep, train
 from ._errors import CommandError
 from ._terminal import say
 
@@ -65,6 +65,7 @@ def _parse(words: list[str]) -> Job:
             "continue": follow,
             "convert": convert,
             "sweep": sweep,
+            "train": train,
             "reproduce": reproduce,
         },
         prog="gru-dynamics",

@@ -128,7 +128,6 @@ def build(
     dtype: DTypeLike | None = None,
 ) -> AbstractCell:
     """A cell with exactly these leaves; the shapes are checked by the caller."""
-    dtype = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
     hidden_size, input_size = fields["W" if kind == "elman" else "W_z" if kind == "gru" else "W_i"].shape
     options: dict[str, Any] = {"use_bias": any(name.startswith("b") for name in fields), "key": jr.key(0)}
     if kind == "gru":
@@ -139,6 +138,12 @@ def build(
         maker = ElmanCell
         options |= {"activation": find_activation(where, activation), "activation_range": activation_range}
         options["leak"] = fields.get("leak")
+    return fill(where, eqx.filter_eval_shape(maker, input_size, hidden_size, **options), fields, dtype)
+
+
+def fill(where: str, template: AbstractCell, fields: dict[str, np.ndarray], dtype: DTypeLike | None) -> AbstractCell:
+    """The cell of which `template` has the structure, with these leaves."""
+    dtype = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
     leaves = []
     for name, array in fields.items():
         with np.errstate(over="ignore"):
@@ -146,7 +151,6 @@ def build(
         if not np.isfinite(leaf).all():
             raise WeightError(f"{where}: {name} overflows in {dtype}; ask for a wider dtype=")
         leaves.append(jnp.asarray(leaf))
-    template = eqx.filter_eval_shape(maker, input_size, hidden_size, **options)
     return eqx.tree_at(
         lambda cell: [getattr(cell, name) for name in fields], template, leaves, is_leaf=lambda leaf: leaf is None
     )

@@ -133,7 +133,8 @@ def load_cell(
     - `activation`: of a plain network, where the weights do not tell; by default that of the framework.
     - `dtype`: by default JAX's default float, whatever the file has; float64 needs `JAX_ENABLE_X64=1`.
 
-    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`; input matrices `(H, I)`, recurrent `(H, H)`.
+    **Returns:** a `GRUCell`, `LSTMCell`, `ElmanCell` or `StackedCell`, or any other cell that `save_cell` writes; input
+    matrices `(H, I)`, recurrent `(H, H)`.
 
     **Raises:** `WeightError`, one line that names the file, what was expected, what was found, and the fix.
 

@@ -4,18 +4,26 @@ import dataclasses
 import os
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.random as jr
 import numpy as np
 from jax.typing import DTypeLike
 
-from ..cells import AbstractCell, ElmanCell, GRUCell, StackedCell
+from ..cells import AbstractCell, ElmanCell, GORUCell, GRUCell, NCGRUCell, ScoRNNCell, StackedCell
 from ._errors import WeightError
 from ._files import write_file
-from ._gates import Kind, activation_name, build
+from ._gates import Kind, activation_name, build, fill
 from ._tree import Group, Shape
 
 VERSION = 1
 _KINDS: dict[str, Kind] = {"GRUCell": "gru", "LSTMCell": "lstm", "ElmanCell": "elman"}
+# Cells that no other framework has: the class, and what it has to be told besides its sizes.
+_OWN: dict[str, tuple[type[AbstractCell], tuple[str, ...]]] = {
+    "NCGRUCell": (NCGRUCell, ("num_negative", "orthogonal")),
+    "ScoRNNCell": (ScoRNNCell, ("num_negative",)),
+    "GORUCell": (GORUCell, ("capacity",)),
+}
 
 
 def save_cell(path: str | os.PathLike[str], cell: AbstractCell) -> None:
@@ -23,9 +31,11 @@ def save_cell(path: str | os.PathLike[str], cell: AbstractCell) -> None:
 
     The arrays have the names of the cell's fields, behind `layer0.`, `layer1.`, ... for a stack. The header is JSON:
     `format_version`, `cell`, and per layer `cell`, `input_size`, `hidden_size`, `dtype`, and what else the class needs
-    (`reset`, `activation`, `activation_range`). The file appears whole or not at all.
+    (`reset`, `activation`, `activation_range`, `num_negative`, `orthogonal`, `capacity`). The file appears whole or not
+    at all.
 
-    **Arguments:** `path`; `cell`, a `GRUCell`, `LSTMCell`, `ElmanCell` with a named activation, or a stack of them.
+    **Arguments:** `path`; `cell`, a `GRUCell`, `LSTMCell`, `NCGRUCell`, `ScoRNNCell`, `GORUCell`, `ElmanCell` with a
+    named activation, or a stack of them.
 
     **Returns:** nothing; the file holds each field of the cell under its name and in its shape, `W_c (H, I)` and so on.
 
@@ -67,12 +77,13 @@ def _leaves(cell: AbstractCell) -> dict[str, np.ndarray]:
 
 
 def _describe(cell: AbstractCell) -> dict[str, Any]:
-    if type(cell).__name__ not in _KINDS:
-        known = ", ".join(_KINDS)
-        raise WeightError(f"save_cell: expected one of {known} or a StackedCell of them, got {type(cell).__name__}")
+    name = type(cell).__name__
+    if name not in _KINDS and name not in _OWN:
+        known = ", ".join([*_KINDS, *_OWN])
+        raise WeightError(f"save_cell: expected one of {known} or a StackedCell of them, got {name}")
     dtypes = {str(array.dtype) for array in _leaves(cell).values()}
     entry: dict[str, Any] = {
-        "cell": type(cell).__name__,
+        "cell": name,
         "input_size": cell.input_size,
         "hidden_size": cell.hidden_size,
         "dtype": "/".join(sorted(dtypes)),
@@ -83,14 +94,20 @@ def _describe(cell: AbstractCell) -> dict[str, Any]:
         entry["activation"] = activation_name("save_cell", cell.activation)
         limits = cell.activation_range
         entry["activation_range"] = None if limits is None else [float(end) for end in limits]
+    if name in _OWN:
+        entry |= {option: getattr(cell, option) for option in _OWN[name][1]}
     return entry
 
 
 def _read_layer(group: Group, entry: dict[str, Any], dtype: DTypeLike | None) -> AbstractCell:
-    kind = _KINDS.get(str(entry.get("cell")))
+    name = str(entry.get("cell"))
+    kind = _KINDS.get(name)
     width, size = entry.get("input_size"), entry.get("hidden_size")
-    if kind is None or type(width) is not int or type(size) is not int:
+    known = kind is not None or name in _OWN
+    if not known or type(width) is not int or type(size) is not int or width < 0 or size < 1:
         raise group.error(f"the header must name a known cell and its sizes, found {entry}; save the cell again")
+    if kind is None:
+        return _read_own(group, name, width, size, entry, dtype)
     reset = entry.get("reset")
     if reset not in ("before", "after", None):
         raise group.error(f'the header must have reset "before", "after" or null, found {reset!r}; save the cell again')
@@ -119,3 +136,26 @@ def _read_layer(group: Group, entry: dict[str, Any], dtype: DTypeLike | None) ->
         activation_range=None if limits is None else (limits[0], limits[1]),
         dtype=dtype,
     )
+
+
+def _read_own(
+    group: Group, name: str, width: int, size: int, entry: dict[str, Any], dtype: DTypeLike | None
+) -> AbstractCell:
+    """A cell all of whose arrays must be there; the class itself says which, and checks its options."""
+    maker, wanted = _OWN[name]
+    options = {option: entry.get(option) for option in wanted}
+    for option, value in options.items():
+        gates = option == "orthogonal"
+        fits = isinstance(value, list) and all(type(gate) is str for gate in value) if gates else type(value) is int
+        if not fits:
+            kind = "a list of gates" if gates else "a whole number"
+            raise group.error(f"the header must have {option}, {kind}, found {value!r}; save the cell again")
+    try:
+        template = eqx.filter_eval_shape(maker, width, size, **options, key=jr.key(0))
+    except (TypeError, ValueError) as error:
+        raise group.error(f"the header describes no cell: {error}; save the cell again") from error
+    arrays = {field.name: getattr(template, field.name) for field in dataclasses.fields(template)}
+    shapes = {name: leaf.shape for name, leaf in arrays.items() if isinstance(leaf, jax.ShapeDtypeStruct)}
+    fields = {name: group.take(name, shape) for name, shape in shapes.items()}
+    group.reject(r"[WUb](?:_.*)?|.*_angles", "|".join(sorted(shapes)))
+    return fill(group.where, template, fields, dtype)
