@@ -5,7 +5,15 @@ import numpy as np
 from ._analysis import Analysis, Point
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_CELLS = {"GRUCell": "GRU", "LSTMCell": "LSTM", "ElmanCell": "plain recurrent network", "StackedCell": "stack of cells"}
+_CELLS = {
+    "GRUCell": "GRU",
+    "LSTMCell": "LSTM",
+    "ElmanCell": "plain recurrent network",
+    "NCGRUCell": "orthogonal GRU",
+    "ScoRNNCell": "orthogonal recurrent network",
+    "GORUCell": "GRU of rotations",
+    "StackedCell": "stack of cells",
+}
 
 
 def story(analysis: Analysis) -> list[str]:
@@ -50,12 +58,11 @@ def _what(analysis: Analysis) -> str:
     where = "with its input held at zero" if held is None or not any(held) else "with its input held constant"
     if not system["input_size"]:
         where = "without input"
-    text = f"This {cell} with {size}, taken as {view} {where}, has {number(count, 'fixed point')}"
-    return (
-        f"{text}: {'states' if count != 1 else 'a state'} that it would never leave on its own."
-        if count
-        else f"{text}."
-    )
+    text = f"This {cell} with {size}, taken as {view} {where},"
+    if not count:
+        return f"{text} was searched for fixed points, and none was found."
+    states = "states" if count != 1 else "a state"
+    return f"{text} has {number(count, 'fixed point')}: {states} that it would never leave on its own."
 
 
 def _memories(analysis: Analysis) -> str:

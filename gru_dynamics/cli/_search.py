@@ -92,6 +92,8 @@ def _guesses(system: AbstractSystem, states: np.ndarray | None, seeds: int, key:
             warnings.append(
                 f"this cell is not confined to a box: guesses were drawn from [-{reach:.3g}, {reach:.3g}] in each unit"
             )
+            # Where a cell rests without input, and which no guess beside it may lead to: modReLU jumps there.
+            parts.append(jnp.zeros((1, system.resting_size), jnp.float64))
         parts.append(UniformGuesses(*ends, num=seeds - visited)(system, key_uniform))
     return jnp.concatenate(parts), warnings
 

@@ -52,8 +52,8 @@ class PianoRoll(AbstractTask):
     ):
         """**Arguments:** `path` of a `.mat` file with cells `traindata`, `validdata` and `testdata`; `split`;
         `max_length`, cut longer tunes so that each piece, begun from rest, predicts at most so many steps and each
-        step is predicted once; `shuffle`, by default for training only; `checksum`, SHA-256 by file name, or `None` to use the file
-        unchecked.
+        step is predicted once; `shuffle`, by default for training only; `checksum`, SHA-256 by file name, or
+        `None` to use the file unchecked.
 
         **Raises:** `DataError`, one line, for a file that is missing, is another, or holds no piano rolls; `ValueError`
         for another split or a `max_length` below 1.
