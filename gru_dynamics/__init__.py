@@ -14,6 +14,8 @@ from . import (
     plot as plot,
     sweeps as sweeps,
     systems as systems,
+    tasks as tasks,
+    training as training,
     trajectories as trajectories,
 )
 from ._results import RESULTS as RESULTS
@@ -118,5 +120,13 @@ from .systems import (
     Iterate as Iterate,
     jacobian as jacobian,
     library as library,
+)
+from .training import (
+    Dropout as Dropout,
+    SequenceModel as SequenceModel,
+    TrainLog as TrainLog,
+    evaluate as evaluate,
+    fit as fit,
+    fit_many as fit_many,
 )
 from .trajectories import PoincareSection as PoincareSection, integrate as integrate, rollout as rollout

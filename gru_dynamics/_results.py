@@ -101,6 +101,12 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "Newton's method on the defining equations did not converge. Start nearer to the bifurcation, for example from "
         "a special point of a branch, and give `omega` for Hopf and Neimark-Sacker points."
     )
+    training_diverged = (
+        "Loss, gradient or update became inf or nan; the model is that before the step. Lower the learning rate, clip "
+        "the gradient (`optax.clip_by_global_norm`), or constrain the recurrent matrices (`gru_dynamics.optim`)."
+    )
+    stopped_early = "The validation loss did not improve for `patience` validations; the model is the best one."
+    interrupted = "The run was interrupted; go on with `resume=True`."
 
 
 def raise_failure(where: str, result: RESULTS) -> None:

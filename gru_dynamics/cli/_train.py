@@ -12,8 +12,9 @@ import jax.random as jr
 import numpy as np
 
 from .._report import versions
+from .._results import RESULTS
 from ..interop import save_cell, save_weights
-from ..training import OUTCOMES, SequenceModel, TrainingError, TrainLog, evaluate, fit, fit_many
+from ..training import SequenceModel, TrainingError, TrainLog, evaluate, fit, fit_many
 from ._errors import CommandError
 from ._inputs import positive
 from ._terminal import say, show
@@ -188,7 +189,7 @@ def _summary(log: TrainLog, metrics: dict[str, np.ndarray], run: Run) -> dict[st
 
 
 def _reason(result: Any, lane: int, seeds: int) -> str:
-    found = [name for name in _REASONS if bool(np.atleast_1d(np.asarray(result == getattr(OUTCOMES, name)))[lane])]
+    found = [name for name in _REASONS if bool(np.atleast_1d(np.asarray(result == getattr(RESULTS, name)))[lane])]
     return found[0] if found else "successful"
 
 
@@ -249,7 +250,7 @@ def _words(result: dict[str, Any], out: Path) -> str:
     if result["result"] != "successful":
         step = result["seeds"][result["best_seed"]]["failed_step"]
         place = f" at step {step}" if step else f" after {result['steps']} steps"
-        lines.append(f"  {result['result'].replace('_', ' ')}{place}: {OUTCOMES[getattr(OUTCOMES, result['result'])]}")
+        lines.append(f"  {result['result'].replace('_', ' ')}{place}: {RESULTS[getattr(RESULTS, result['result'])]}")
     lines += [f"Picture: {out / 'loss.png'}", f"Weights: {out / 'cell.safetensors'}; look at their dynamics with"]
     return "\n".join([*lines, f"  gru-dynamics analyze {out / 'cell.safetensors'}"])
 

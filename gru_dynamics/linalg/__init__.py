@@ -32,4 +32,12 @@ from ._retractions import (
     retract_qr as retract_qr,
 )
 from ._small import inverse_and_sign as inverse_and_sign, solve as solve, solve_spd as solve_spd
+from ._spectral import (
+    SpectralProjection as SpectralProjection,
+    folded_under_vmap as folded_under_vmap,
+    project_spectral_ball as project_spectral_ball,
+    spectral_norm as spectral_norm,
+    spectral_projection as spectral_projection,
+    start_subspace as start_subspace,
+)
 from .intervals import Interval as Interval

@@ -8,3 +8,4 @@ from ._constrained import (
 )
 from ._neumann_cayley import NeumannCayleyState as NeumannCayleyState, neumann_cayley as neumann_cayley
 from ._orthogonal_state import OrthogonalLeaf as OrthogonalLeaf
+from ._spectral_ball import SpectralBallState as SpectralBallState, spectral_ball as spectral_ball

@@ -6,4 +6,3 @@ from ._evaluate import evaluate as evaluate
 from ._fit import fit as fit, fit_many as fit_many
 from ._log import TrainLog as TrainLog
 from ._model import Dropout as Dropout, SequenceModel as SequenceModel
-from ._outcome import OUTCOMES as OUTCOMES

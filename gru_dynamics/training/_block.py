@@ -61,13 +61,12 @@ def _step(
 ) -> tuple[TrainState, Array, Array, Array]:
     """One step, taken only where everything is finite and the run is still active."""
     dtype = state.best_loss.dtype
-    key_data, key_dropout, _ = jr.split(state.key, 3)
-    batch = draw(program.task, key_data, step, program.batch_size, dtype, program.mesh)
+    batch = draw(program.task, state.keys[0], step, program.batch_size, dtype, program.mesh)
 
     def objective(params: ArrayTree) -> tuple[Array, Array]:
         model = eqx.combine(params, frozen)
         carry = split(restart(program.task, batch, state.carry, model.initial_state()), program.mesh)
-        outputs, carry = forward(model, batch.inputs, carry, jr.fold_in(key_dropout, step))
+        outputs, carry = forward(model, batch.inputs, carry, jr.fold_in(state.keys[1], step))
         return program.task.loss(outputs, batch).astype(dtype), carry
 
     (loss, carry), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -93,9 +92,12 @@ def _step(
 
 
 def _norm(tree: ArrayTree, dtype: jnp.dtype) -> Array:
-    """Euclidean norm of all entries of a pytree."""
-    squares = [jnp.sum(jnp.abs(leaf) ** 2).astype(dtype) for leaf in jax.tree.leaves(tree)]
-    return jnp.sqrt(jnp.stack(squares).sum())
+    """Euclidean norm of all entries of a pytree, which does not overflow before they do."""
+    leaves = [jnp.abs(leaf).astype(dtype) for leaf in jax.tree.leaves(tree) if leaf.size]
+    largest = jnp.stack([leaf.max() for leaf in leaves]).max()
+    scale = jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    squares = [jnp.sum((leaf / scale) ** 2) for leaf in leaves]
+    return scale * jnp.sqrt(jnp.stack(squares).sum())
 
 
 def optimiser(optim: Any, hyper: Any) -> optax.GradientTransformationExtraArgs:

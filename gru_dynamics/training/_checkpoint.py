@@ -72,8 +72,8 @@ def _differences(arrays: dict[str, np.ndarray], leaves: dict[str, Any]) -> list[
         there, here = arrays[name], _numpy(leaves[name])
         if (there.shape, there.dtype) != (here.shape, here.dtype):
             found.append(f"{name}: {there.dtype}{list(there.shape)} there, {here.dtype}{list(here.shape)} here")
-        elif name == "key" and not np.array_equal(there, here):
-            found.append(f"key: {there.tolist()} there, {here.tolist()} here")
+        elif name == "keys" and not np.array_equal(there, here):
+            found.append(f"key: {there[..., 0, :].tolist()} there, {here[..., 0, :].tolist()} here")
     return found
 
 

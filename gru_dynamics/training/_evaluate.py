@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh
 
@@ -46,9 +45,8 @@ def validate(
     """Measure the run on its validation data, the same data each time, and remember the best parameters."""
 
     def run(state: TrainState, frozen: ArrayTree) -> tuple[TrainState, dict[str, Array]]:
-        key = jr.split(state.key, 3)[2]
         task, sizes = program.validation, (program.batch_size, program.validation_batches)
-        metrics = _evaluate(state.params, frozen, task, key, *sizes, program.mesh)
+        metrics = _evaluate(state.params, frozen, task, state.keys[2], *sizes, program.mesh)
         active = is_active(state, program.patience)
         better = active & (metrics["loss"] < state.best_loss)
         now = (state.params, metrics["loss"], jnp.asarray(step), jnp.zeros_like(state.stale))

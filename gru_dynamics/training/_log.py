@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._results import RESULTS
 from .._types import Array, Bool, Float, Int
-from ._outcome import OUTCOMES
 from ._state import TrainState
 
 
@@ -37,7 +37,7 @@ class TrainLog(eqx.Module):
     validation_step: Int[Array, " V"]
     best_step: Int[Array, "*L"]
     failed_step: Int[Array, "*L"]
-    result: OUTCOMES
+    result: RESULTS
 
 
 def read_rows(rows: list[dict[str, Any]], state: TrainState, patience: int | None, interrupted: bool) -> TrainLog:
@@ -71,11 +71,11 @@ def read_rows(rows: list[dict[str, Any]], state: TrainState, patience: int | Non
     )
 
 
-def _result(state: TrainState, patience: int | None, interrupted: bool) -> OUTCOMES:
-    def one(failed: Array, stale: Array) -> OUTCOMES:
+def _result(state: TrainState, patience: int | None, interrupted: bool) -> RESULTS:
+    def one(failed: Array, stale: Array) -> RESULTS:
         stopped = jnp.zeros_like(failed, bool) if patience is None else stale >= patience
-        running = OUTCOMES.interrupted if interrupted else OUTCOMES.successful
-        ended = OUTCOMES.where(stopped, OUTCOMES.stopped_early, running)
-        return OUTCOMES.where(failed > 0, OUTCOMES.training_diverged, ended)
+        running = RESULTS.interrupted if interrupted else RESULTS.successful
+        ended = RESULTS.where(stopped, RESULTS.stopped_early, running)
+        return RESULTS.where(failed > 0, RESULTS.training_diverged, ended)
 
     return (jax.vmap(one) if state.failed.ndim else one)(state.failed, state.stale)

@@ -7,21 +7,23 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 
-from .._types import Array, ArrayTree, Bool, Float, Int, PRNGKey, Scalar
+from .._types import Array, ArrayTree, Bool, Float, Int, Key, PRNGKey, Scalar
 
 
 class TrainState(eqx.Module):
     """What one training run is, between two steps. Several runs at once have a leading axis on every leaf.
 
     `failed` is the number, from 1, of the step that gave a loss, gradient or update that is not finite, 0 while there
-    is none. `stale` counts the validations since the best one. A run that failed or went stale moves no more.
+    is none. `keys` are those of data, dropout and validation. `stale` counts the validations since the best one. A run
+    that failed or went stale moves no more.
     """
 
     params: ArrayTree
     opt_state: ArrayTree
     carry: Float[Array, "*L B S"]
-    key: PRNGKey | Any
+    keys: Key[Array, "*L 3"]
     failed: Int[Array, "*L"]
     best: ArrayTree
     best_loss: Float[Array, "*L"]
@@ -61,7 +63,7 @@ def initial_state(params: ArrayTree, optimiser: Any, rest: Array, batch_size: in
         params=params,
         opt_state=opt_state,
         carry=jnp.broadcast_to(rest[None, :], (batch_size, rest.size)),
-        key=key,
+        keys=jr.split(key, 3),
         failed=jnp.array(0, jnp.int32),
         best=params if keep_best else None,
         best_loss=jnp.array(jnp.inf, dtype),
