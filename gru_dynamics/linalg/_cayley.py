@@ -250,11 +250,17 @@ def orthogonality_error(matrix: Inexact[Array, "... n n"]) -> Inexact[Array, "..
 def orthogonality_defect(matrix: Inexact[Array, "... n n"]) -> Inexact[Array, "... n n"]:
     """`W^H W - I`, for W of shape `(..., n, n)`.
 
+    The diagonal is summed apart, `sum (|w|^2 - 1/n)`: sums that grow to 1 before 1 is subtracted lose, for n = 512 in
+    float32, ten times what the rounding of W itself does.
+
     **Returns:** `(..., n, n)`; zero for an orthogonal (unitary) W.
 
     **Source:** the definition of orthogonality.
     """
-    return product(adjoint(matrix), matrix) - eye_like(matrix)
+    squares = (matrix * matrix.conj()).real
+    diagonal = jnp.sum(squares - 1 / matrix.shape[-1], axis=-2).astype(matrix.dtype)
+    identity = jnp.broadcast_to(jnp.eye(matrix.shape[-1], dtype=bool), matrix.shape)
+    return jnp.where(identity, diagonal[..., None, :], product(adjoint(matrix), matrix))
 
 
 def _series(factor: Array, start: Array, order: int) -> Array:
