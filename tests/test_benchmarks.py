@@ -66,6 +66,19 @@ def test_sweep(tmp_path):
 
 
 @pytest.mark.slow
+def test_orthogonal(tmp_path):
+    result, printed = run(tmp_path, "--only", "64", script=SCRIPT.with_name("orthogonal.py"))
+    case = result["cases"]["64"]
+    assert case["shape"] == [64, 64]
+    assert f"drift {case['methods']['closed_loop']['drift']:.1e}" in printed
+    for name, method in case["methods"].items():
+        # Rounding alone leaves about sqrt(64) eps = 1e-6; the released scheme is known not to be orthogonal.
+        assert (method["drift"] < 1e-5) == (name != "released")
+    assert set(case["methods"]) | set(case["absent"]) >= {"torch cayley", "geotorch expm"}
+    assert "closed_loop" in case["ratios"]
+
+
+@pytest.mark.slow
 def test_throughput_and_memory(tmp_path):
     result, _ = run(tmp_path, "--only", "throughput", "memory")
     throughput, memory = result["throughput"], result["memory"]

@@ -284,17 +284,33 @@ def follow(
     return Job(run, debug)
 
 
-def reproduce(name: str, /, *, out: Path | None = None, json: bool = False, debug: bool = False) -> Job:
+def reproduce(
+    name: str,
+    /,
+    *,
+    scale: Literal["small", "paper"] = "small",
+    seeds: int = 3,
+    data: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
     """Recompute the tables and figures of a paper, and write them beside what is printed.
 
     Args:
         name: jordan-atlas, the 36 topologies and the phase portraits of Jordan, Sokół, Park (2019), or jordan-figures,
-            its homoclinic regions, Hopf family, slow points and automata, and one cell as map and as flow.
+            its homoclinic regions, Hopf family, slow points and automata, one cell as map and as flow; of Mucllari et
+            al. (2022) nc-gru-table1 to nc-gru-table6 and nc-gru-figure5 to nc-gru-figure8, and nc-gru-learning;
+            kanai-tables, of Kanai, Fujiwara, Iwamura (2017).
+        scale: of what is trained: small, minutes on two cores, or paper, the printed setting.
+        seeds: train so many networks of each kind.
+        data: folder with the files of text or music, where a table needs them.
         out: folder for the page, the tables and the pictures. Default: the name.
         json: print result.json, and nothing else, to stdout.
         debug: show a traceback when something fails.
     """
-    return Job(functools.partial(run_reproduce, name=name, out=out, json=json), debug)
+    run = functools.partial(run_reproduce, name=name, scale=scale, seeds=seeds, data=data, out=out, json=json)
+    return Job(run, debug)
 
 
 def train(
