@@ -99,11 +99,12 @@ COLUMN = Column("made up", Setting(Adding(10), (A, B), 1, 1, 1e-3, 1e-3))
     ("better", "worse", "answer"),
     [
         ([0.01, 0.02, 0.03], [0.04, 0.05, 0.06], "reproduces"),
-        ([0.01, 0.02, 0.05], [0.04, 0.05, 0.06], "holds in the median, but the seeds overlap"),
+        ([0.01, 0.02, 0.05], [0.04, 0.05, 0.06], "holds in the median, but the ranges overlap"),
         ([0.04, 0.05, 0.06], [0.01, 0.02, 0.03], "does not reproduce"),
+        ([0.02, 0.05, 0.06], [0.01, 0.02, 0.03], "does not hold in the median, but the ranges overlap"),
         ([0.16, 0.16, 0.16], [0.165, 0.166, 0.167], "not testable at this scale"),
         ([np.inf, np.inf, np.inf], [0.01, 0.02, 0.03], "does not reproduce"),
-        ([0.01, 0.02, np.inf], [0.04, 0.05, 0.06], "holds in the median, but the seeds overlap"),
+        ([0.01, 0.02, np.inf], [0.04, 0.05, 0.06], "holds in the median, but the ranges overlap"),
     ],
 )
 def test_judge(better, worse, answer):

@@ -14,9 +14,9 @@ import gru_dynamics
 # Aliases of types and constants carry no docstring of their own; modules are described by their names.
 EXEMPT_KINDS = (types.ModuleType, types.GenericAlias, types.UnionType, typing.TypeVar)
 
-# A tuple of sizes inside a code span, such as `(H,)`, `()` or `state (S, S)`, but not a call `f(h, x)`.
+# A tuple of sizes inside a code span, such as `(H,)`, `()`, `(..., n)` or `state (S, S)`, but not a call `f(h, x)`.
 _CODE = re.compile(r"`([^`]*)`")
-_SIZES = re.compile(r"(?<![\w)\]])\((\s*|[\w+*/ ]+,[\w+*/ ,]*)\)")
+_SIZES = re.compile(r"(?<![\w)\]])\((\s*|\.\.\.|[\w+*/. ]+,[\w+*/ ,.]*)\)")
 
 
 def gives_shapes(text: str) -> bool:

@@ -74,6 +74,7 @@ def test_mesh_is_one_device(four_devices):
     np.testing.assert_allclose(four_devices["resumed"], four_devices["longer"], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(four_devices, tmp_path):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))

@@ -23,6 +23,7 @@ from ._cayley import (
 )
 from ._constraints import Constrained as Constrained, Orthogonal as Orthogonal
 from ._eigen import eigensystem as eigensystem, eigenvalues as eigenvalues
+from ._order import run_after as run_after
 from ._retractions import (
     polar_step as polar_step,
     rebased_step as rebased_step,

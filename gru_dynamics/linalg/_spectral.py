@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Inexact
+from ._order import run_after
 from ._spectral_certificate import each, gram, is_below, norm_bound, rounding_margin, shrink_into_ball
 from ._spectral_methods import clip_by_eigh, clip_by_lanczos, clip_by_polar, clip_by_subspace, clip_by_svd
 
@@ -134,7 +135,13 @@ def spectral_projection(
 
 
 def start_subspace(shape: tuple[int, ...], rank: int, dtype: Any) -> Inexact[Array, "*batch k rank"]:
-    """Orthonormal columns to start block power iteration from, the same in every call."""
+    """Orthonormal columns to start block power iteration from, the same in every call, for matrices of a `shape`
+    `(..., m, n)`.
+
+    **Returns:** `(..., min(m, n), rank)`.
+
+    **Source:** none; any start without structure does.
+    """
     small = min(shape[-2:])
     angles = jnp.sin(jnp.arange(1, small * rank + 1, dtype=jnp.finfo(dtype).dtype) ** 2).reshape(small, rank)
     return jnp.broadcast_to(jnp.linalg.qr(angles)[0].astype(dtype), (*shape[:-2], small, rank))
@@ -143,7 +150,11 @@ def start_subspace(shape: tuple[int, ...], rank: int, dtype: Any) -> Inexact[Arr
 def folded_under_vmap(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of arrays that share a leading axis, for which `jax.vmap` makes that axis longer.
 
-    So a branch that no matrix of a batch needs is not taken, which `lax.cond` alone would not give: it becomes a select.
+    So a branch that no matrix of a batch needs is not taken; with `lax.cond` alone it would become a select.
+
+    **Returns:** a function of the same arguments.
+
+    **Source:** `jax.custom_batching.custom_vmap`. Arrays of shape `(B, ...)`.
     """
     call = jax.custom_batching.custom_vmap(function)
 
@@ -196,7 +207,7 @@ def _project(
 
     found, subspace = jax.lax.cond(jnp.all(inside), lambda: (scaled, subspace), clip)
     found = jnp.where(each(inside), matrix, found * each(radius).astype(matrix.dtype))
-    bound = jnp.where(inside, norm_bound(gram_matrix, margin), 1) * radius
+    bound = jnp.where(inside, norm_bound(run_after(gram_matrix, found), margin), 1) * radius
     has_nan = jnp.any(jnp.isnan(found), axis=(-2, -1))
     return SpectralProjection(found, jnp.where(has_nan, jnp.nan, bound), ~inside, subspace)
 

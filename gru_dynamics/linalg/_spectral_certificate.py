@@ -33,7 +33,7 @@ def each(x: Array) -> Array:
 
 
 def rounding_margin(shape: tuple[int, ...], dtype: jnp.dtype) -> float:
-    """Relative error allowed to a singular value that is computed from a Gram matrix: (4 + sqrt(m)/4) unit roundoffs."""
+    """Relative error allowed to a singular value from a Gram matrix: (4 + sqrt(m)/4) unit roundoffs."""
     return (4 + max(shape) ** 0.5 / 4) * float(jnp.finfo(dtype).eps) / 2
 
 

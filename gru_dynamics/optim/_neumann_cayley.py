@@ -16,6 +16,7 @@ from ..linalg import (
     inverse_cayley,
     orthogonality_defect,
     rebased_step,
+    run_after,
     skew_part,
 )
 from ._orthogonal_modes import AbstractMode, ClosedLoop, OpenLoop, Rebased
@@ -122,8 +123,13 @@ def neumann_cayley(
         taken = jnp.asarray(optax.safe_increment(state.steps))
         reset = jnp.zeros((), bool) if reset_every is None else taken % reset_every == 0
 
+        moved: list[OrthogonalLeaf] = []
+
         def advance(step: Array, leaf: OrthogonalLeaf, gradient: Array) -> OrthogonalLeaf:
-            return method(step.dtype).advance(leaf, skew_part(step), gradient, reset)
+            # One after the other, since each may have to compute an inverse.
+            step = skew_part(step if not moved else run_after(step, moved[-1].matrix))
+            moved.append(method(step.dtype).advance(leaf, step, gradient, reset))
+            return moved[-1]
 
         leaves = jax.tree.map(advance, steps, leaves, pulled)
         changes = jax.tree.map(lambda w, leaf: leaf.matrix - w, params, leaves)

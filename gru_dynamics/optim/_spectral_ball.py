@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from .._types import Array, Float, Int
-from ..linalg import folded_under_vmap, spectral_projection, start_subspace
+from ..linalg import folded_under_vmap, run_after, spectral_projection, start_subspace
 
 Select = Callable[[Any], Any]
 
@@ -107,7 +107,8 @@ def spectral_ball(
         ):
             batch = after.shape[:-2]
             size = math.prod(batch)
-            arrays = [x.reshape(size, *x.shape[len(batch) :]) for x in (before * u, after * v, bound, subspace)]
+            weighted = after * v if not kept else run_after(after * v, kept[-1])
+            arrays = [x.reshape(size, *x.shape[len(batch) :]) for x in (before * u, weighted, bound, subspace)]
             scaled, clipped, bound, subspace, computed = (x.reshape(*batch, *x.shape[1:]) for x in keep(*arrays))
             found = jnp.where(clipped[..., None, None], scaled / v, after)
             kept.append(found - before)

@@ -61,9 +61,10 @@ def judge(claim: Claim, column: Column, runs: Sequence[Run]) -> Verdict:
     bar = None if claim.of == "seconds" else _bar(column)
     if bar is not None and min(medians[better], medians[worse]) > _LEARNED * bar:
         return _verdict(claim, "not testable at this scale", f"neither learned: {shown}; without memory {number(bar)}")
-    apart = bool(values[better].max() < values[worse].min())
-    overlap = medians[better] < medians[worse] and not apart
-    return _verdict(claim, _answer(apart, overlap, claim), shown)
+    one, other = values[better], values[worse]
+    holds = medians[better] < medians[worse]
+    overlap = bool(one.max() >= other.min() and other.max() >= one.min())
+    return _verdict(claim, _answer(holds, overlap, claim), shown)
 
 
 def facts(runs: Sequence[Run], column: Column, verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def _bar(column: Column) -> float | None:
 
 def _answer(holds: bool, overlap: bool, claim: Claim) -> str:
     if overlap:
-        return "holds in the median, but the seeds overlap"
+        return f"{'holds' if holds else 'does not hold'} in the median, but the ranges overlap"
     if claim.printed:
         return "reproduces" if holds else "does not reproduce"
     return "yes" if holds else "no"

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 
 from .._types import Array, ArrayTree, Float
-from ..linalg import orthogonality_error
+from ..linalg import orthogonality_error, run_after
 from ..optim import orthogonal_leaves
 
 
@@ -20,7 +20,12 @@ def orthogonality_drift(model: ArrayTree) -> dict[str, Float[Array, "..."]]:
 
     **Source:** the error that Mucllari et al. (2022) follow in section 3.
     """
-    return {path.lstrip("."): orthogonality_error(leaf) for path, leaf in orthogonal_leaves(model).items()}
+    drifts: dict[str, Array] = {}
+    for path, leaf in orthogonal_leaves(model).items():
+        for before in list(drifts.values())[-1:]:
+            leaf = run_after(leaf, before)
+        drifts[path.lstrip(".")] = orthogonality_error(leaf)
+    return drifts
 
 
 def path_name(path: tuple[Any, ...]) -> str:
