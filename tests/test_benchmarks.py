@@ -71,9 +71,10 @@ def test_orthogonal(tmp_path):
     case = result["cases"]["64"]
     assert case["shape"] == [64, 64]
     assert f"drift {case['methods']['closed_loop']['drift']:.1e}" in printed
-    for name, method in case["methods"].items():
-        # Rounding alone leaves about sqrt(64) eps = 1e-6; the released scheme is known not to be orthogonal.
-        assert (method["drift"] < 1e-5) == (name != "released")
+    drifts = {name: method["drift"] for name, method in case["methods"].items()}
+    # Rounding alone leaves about sqrt(64) eps = 1e-6; the released scheme is known not to be orthogonal.
+    assert max(drifts["closed_loop"], drifts["exact"], drifts["rebased"]) < 2e-6
+    assert drifts["released"] > 1e-3
     assert set(case["methods"]) | set(case["absent"]) >= {"torch cayley", "geotorch expm"}
     assert "closed_loop" in case["ratios"]
 
