@@ -80,8 +80,8 @@ def reproduce(
 
     `"nc-gru-table1"` to `"nc-gru-table6"` and `"nc-gru-figure5"` to `"nc-gru-figure8"`: those of Mucllari et al.
     (2022), trained anew in float32; `"nc-gru-learning"`: what its networks learn on a CPU. `"kanai-sweep"` and
-    `"kanai-tables"`: success rates of Kanai, Fujiwara, Iwamura (2017). Each writes a page, `table.md`, `result.json` and
-    pictures, and says of each printed claim whether it reproduces. `"nc-gru-table5"`, `"nc-gru-table6"` and
+    `"kanai-tables"`: success rates of Kanai, Fujiwara, Iwamura (2017). Each writes a page, `table.md`, `result.json`
+    and pictures, and says of each printed claim whether it reproduces. `"nc-gru-table5"`, `"nc-gru-table6"` and
     `"kanai-tables"` need `data`.
 
     **Arguments:** `name`, one of `names()`; `folder`, made if it is not there; `scale`, `"small"`, minutes on two CPU
