@@ -197,6 +197,21 @@ def test_with_a_bias_in_the_reset_gate_rest_is_stable_whatever_the_update_gate(g
     assert np.abs(np.linalg.eigvals(jacobians)).max() < 1
 
 
+@pytest.mark.parametrize("reset", ["before", "after"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_closed_reset_gate_spoils_no_weight(getkey, method, reset):
+    # M = U diag(r0) = X S Y^T is clipped to X min(S, 1) X^T U diag(r0): no division by small gates, nothing to lose.
+    weights, biases = jr.normal(getkey(), (8, 8)), jnp.asarray([-10.0, -30.0, -90.0, -270.0, 0.0, 0.0, 0.0, 0.0])
+    ball = optim.spectral_ball(2.0, method=method, where=lambda p: p[0], gate_bias=lambda p: p[1], reset=reset)
+    found, _ = run(ball, (weights, biases), 1, lambda p: jax.tree.map(jnp.zeros_like, p))
+    w, r0 = np.asarray(weights, float), 1 / (1 + np.exp(-np.asarray(biases, float)))
+    w = w if reset == "before" else w.T
+    x, s, _ = np.linalg.svd(w * r0)
+    exact = x * (np.minimum(s, 1) / s) @ x.T @ w
+    assert s[0] > 1
+    np.testing.assert_allclose(found[0][0], exact if reset == "before" else exact.T, atol=1e-10)
+
+
 def test_without_bias_both_balls_are_one(getkey):
     fields = {"U": 2 * jr.normal(getkey(), (4, 4)), "b": jnp.zeros(4)}
     still = lambda p: jax.tree.map(jnp.zeros_like, p)  # noqa: E731
@@ -238,6 +253,7 @@ def test_an_ensemble_is_its_members(getkey):
         ({"delta": 2.0}, "positive"),
         ({"radius": 0.0}, "positive"),
         ({"radius": 1.0, "reset": "between"}, "before"),
+        ({"radius": 1.0, "method": "qr"}, "block_power"),
     ],
 )
 def test_bad_options(options, words):

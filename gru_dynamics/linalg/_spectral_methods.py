@@ -14,13 +14,20 @@ from ._spectral_certificate import adjoint, each, matmul
 
 
 def clip_by_svd(x: Array, radius: Array) -> Array:
-    """The reference: `U diag(min(sigma/radius, 1)) V^H`, in units of the radius, for entries of any size; nan where an
-    entry of the matrix is not finite."""
+    """The reference, in units of the radius, for entries of any size; nan where an entry of the matrix is not finite.
+
+    `W V diag(min(1, 1/sigma)) V^H` keeps the relative accuracy of each row, however small; where the norm is far above
+    the radius only `U diag(min(sigma, 1)) V^H` keeps small singular values clear of the rounding of large ones.
+    """
     finite = jnp.all(jnp.isfinite(x), axis=(-2, -1))
     # LAPACK and its relatives do not promise to return when they are given nan.
     u, s, vh = jnp.linalg.svd(jnp.where(each(finite), x, 0), full_matrices=False)
-    s = jnp.minimum(s / radius[:, None], 1).astype(x.dtype)
-    return jnp.where(each(finite), matmul(u * s[:, None, :], vh), jnp.nan)
+    s = s / radius[:, None]
+    near = s[:, 0] <= 100
+    scaled = jnp.where(each(near), x / each(radius).astype(x.dtype), 0)
+    by_rows = _deflate(scaled, s**2, adjoint(vh))
+    by_values = matmul(u * jnp.minimum(s, 1).astype(x.dtype)[:, None, :], vh)
+    return jnp.where(each(finite), jnp.where(each(near), by_rows, by_values), jnp.nan)
 
 
 def clip_by_eigh(x: Array, gram_matrix: Array) -> Array:
@@ -116,7 +123,5 @@ def _clip_by_lanczos(x: Array, steps: int) -> Array:
     left = jnp.zeros((rows, steps), x.dtype)
     right = jnp.zeros((columns, steps), x.dtype).at[:, 0].set(start)
     (left, right), (alphas, betas) = jax.lax.scan(step, (left, right), jnp.arange(steps, dtype=jnp.int32))
-    u, s, vh = jnp.linalg.svd(jnp.diag(alphas) + jnp.diag(betas[:-1], 1), full_matrices=False)
-    excess = jnp.maximum(s - 1, 0)
-    left, right = matmul(left, (u * excess[None]).astype(x.dtype)), matmul(right, adjoint(vh).astype(x.dtype))
-    return x - matmul(left, adjoint(right))
+    _, s, vh = jnp.linalg.svd(jnp.diag(alphas) + jnp.diag(betas[:-1], 1), full_matrices=False)
+    return _deflate(x[None], (s**2)[None], matmul(right, adjoint(vh).astype(x.dtype))[None])[0]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import equinox as eqx
 import jax
@@ -13,6 +13,7 @@ from .._types import Array, Float, Int
 from ..linalg import folded_under_vmap, run_after, spectral_projection, start_subspace
 
 Select = Callable[[Any], Any]
+Method = Literal["svd", "eigh", "polar", "block_power", "lanczos"]
 
 
 class SpectralBallState(NamedTuple):
@@ -36,7 +37,7 @@ def spectral_ball(
     radius: float | None = None,
     *,
     delta: float | None = None,
-    method: Literal["svd", "eigh", "polar", "block_power", "lanczos"] | str = "svd",
+    method: Method | str = "svd",
     where: Select | None = None,
     gate_bias: Select | None = None,
     reset: Literal["before", "after"] | str = "before",
@@ -59,7 +60,7 @@ def spectral_ball(
 
     - `radius`, positive, or `delta`, below 2: one of them.
     - `method`, `rank`, `slack`: of `linalg.spectral_projection`; each ends with a proof, none returns more than
-      `radius (1 + 1e-6)`.
+      `radius (1 + 1e-6)`. A step from hundreds of radii away rounds when it is added, and the next one puts that right.
     - `where(params)`: the matrices `(..., m, n)`, one or a list; by default all leaves.
     - `gate_bias(params)`: for each of them the bias `(..., n)` of its reset gate, one or a list.
 
@@ -76,11 +77,17 @@ def spectral_ball(
     `J = diag(z) + diag(1 - z) U_c diag(r0)`.
     """
     limit = _limit(radius, delta)
+    if method not in get_args(Method):
+        raise ValueError(f"spectral_ball: method must be one of {', '.join(get_args(Method))}, got {method!r}")
     if reset not in ("before", "after"):
         raise ValueError(f'spectral_ball: reset must be "before" or "after", got {reset!r}')
     if gate_bias is not None:
         limit /= 2
     keep = folded_under_vmap(_keeper(limit, method, rank, slack))
+
+    def turned(matrix: Array) -> Array:
+        # The projection keeps the relative accuracy of rows, which a division by small gates needs: gates to the rows.
+        return matrix.mT if reset == "before" else matrix
 
     def init(params: Any) -> SpectralBallState:
         matrices = _chosen(params, where)
@@ -108,9 +115,10 @@ def spectral_ball(
             batch = after.shape[:-2]
             size = math.prod(batch)
             weighted = after * v if not kept else run_after(after * v, kept[-1])
-            arrays = [x.reshape(size, *x.shape[len(batch) :]) for x in (before * u, weighted, bound, subspace)]
+            arrays = turned(before * u), turned(weighted), bound, subspace
+            arrays = [x.reshape(size, *x.shape[len(batch) :]) for x in arrays]
             scaled, clipped, bound, subspace, computed = (x.reshape(*batch, *x.shape[1:]) for x in keep(*arrays))
-            found = jnp.where(clipped[..., None, None], scaled / v, after)
+            found = jnp.where(clipped[..., None, None], turned(scaled) / v, after)
             kept.append(found - before)
             bounds.append(bound)
             distances.append(jnp.linalg.norm(found - after, axis=(-2, -1)))
@@ -129,7 +137,8 @@ def _keeper(limit: float, method: Any, rank: int | None, slack: float | None) ->
 
         def project(_: Array) -> tuple[Array, ...]:
             start = subspace if method == "block_power" else None
-            found = spectral_projection(after, limit, method=method, rank=rank, slack=slack, subspace=start)
+            most = None if rank is None else min(rank, *after.shape[1:])
+            found = spectral_projection(after, limit, method=method, rank=most, slack=slack, subspace=start)
             return found.matrix, found.clipped, found.bound, found.subspace, jnp.ones_like(found.clipped)
 
         def skip(_: Array) -> tuple[Array, ...]:
@@ -186,5 +195,6 @@ def _weights(params: Any, matrices: list[Array], gate_bias: Select | None, reset
             f"spectral_ball: gate_bias must give a bias of each matrix, of shapes {shapes}, got "
             f"{[b.shape for b in biases]}"
         )
-    gates = [jax.nn.sigmoid(b) for b in biases]
+    # A gate below the floor counts as the floor: that bounds a little more, and can be divided by.
+    gates = [jnp.maximum(jax.nn.sigmoid(b), float(jnp.finfo(b.dtype).tiny) ** 0.5) for b in biases]
     return [r[..., None, :] if reset == "before" else r[..., :, None] for r in gates]
