@@ -95,7 +95,7 @@ def spectral_projection(
     - `matrix (..., m, n)`, float32, float64, or complex.
     - `radius`, a positive number or an array that broadcasts against `(...)`.
     - `method`: `"svd"`, the reference. `"eigh"`, eigenvectors of the Gram matrix of the smaller side, about 1.4
-      times faster on CPU. `"polar"`, matrix products only, about 60 of them. `"block_power"`, `rank` directions that are
+      times faster on CPU. `"polar"`, products only, about 60 of them. `"block_power"`, `rank` directions that are
       kept from one call to the next. `"lanczos"`, `rank` steps of Golub-Kahan. The last two pay where few singular
       values are above the radius. Matrices above a thousand times the radius go to `"svd"` directly.
     - `rank`, for the last two; min(m, n, 32) by default.
