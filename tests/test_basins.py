@@ -190,6 +190,7 @@ def test_lstm_states_are_lifted():
 # Cycles of flows ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_cycle_of_jordan_takes_everything():
     """Period from an independent integration; beyond the Hopf point arccos(2/3) the origin takes everything."""
     found = basin_fractions(library.jordan_rotation(np.pi / 5), UniformGuesses(num=500), key=KEY)

@@ -27,6 +27,7 @@ def corpus(tmp_path):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_interrupt_and_go_on(capsys, tmp_path, monkeypatch):
     words = [
         "train",

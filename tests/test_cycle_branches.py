@@ -102,6 +102,7 @@ def bautin():
     return follow(planar("bautin", 0.1), 0.1, [1.04, 0.0], 6.3, (-1.0, 0.5))
 
 
+@pytest.mark.slow
 def test_fold_of_cycles(bautin):
     """r' = a r + r^3 - r^5: through the fold at a = -1/4 down to the Hopf point at a = 0."""
     rows = used(bautin)

@@ -426,6 +426,7 @@ def _closed_form(A):
     return -(2 + A * A) / (2 * A * (1 + 2 * A * A))
 
 
+@pytest.mark.slow
 def test_derivatives_along_a_curve_of_hopf_points():
     A = jnp.asarray(0.8)
     for ours, exact in (

@@ -72,6 +72,7 @@ def test_periods():
     np.testing.assert_allclose(cycle_facts(at(rotation(), np.pi / 5))["period"], KNOWN["pi/5"], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_passage_past_a_fold():
     """Near the folds T = 4 factor / sqrt(d) + constant + O(sqrt(d)): the difference of two periods gives the factor."""
     fold = locate(rotation(), Fold(), state=jnp.array([0.56, 0.9]), mu=0.148)

@@ -107,7 +107,7 @@ def test_story_counts_and_reads_the_bits():
     ("case", "words"),
     [
         (analysis([point("source", 2, 1.5)]), ["None of them is a sink", "One is a source"]),
-        (analysis([], index_sum=0, complete="unknown"), ["no fixed points.", "nothing to check the list against"]),
+        (analysis([], index_sum=0, complete="unknown"), ["none was found.", "nothing to check the list against"]),
         (bistable(index_sum=2, complete="incomplete"), ["At least one point is missing"]),
         (bistable(index_sum=-1, complete="incomplete"), ["At least two points are missing"]),
         (bistable(index_sum=1, complete="incomplete"), ["the list is cut"]),
