@@ -95,7 +95,7 @@ def peer(kind: str, task: Any, units: int, batch: int, steps: int) -> Callable[[
 if torch is not None:
 
     class Loop(torch.nn.Module):
-        """The orthogonal GRU of Mucllari et al. (2022), eq. 19, step by step; the inputs' products are taken outside."""
+        """The orthogonal GRU of Mucllari et al. (2022), eq. 19, step by step; products of inputs outside."""
 
         def __init__(self, inputs: int, units: int, outputs: int):
             super().__init__()

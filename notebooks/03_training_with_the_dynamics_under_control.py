@@ -138,10 +138,14 @@ points = gd.find_fixed_points(step, guesses, key=jr.key(4), throw=False)
 print(points.table())
 
 # %%
-gd.plot.pca_portrait(step, points, trajectories=visited[:12, :20]).figure
+figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
+gd.plot.pca_portrait(step, points, trajectories=visited[:12, :20], ax=axis)
+plt.show()
 
 # %%
-gd.plot.spectrum(points, system=step).figure
+figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
+gd.plot.spectrum(points, system=step, ax=axis)
+plt.show()
 
 # %% [markdown]
 # modReLU is unbounded and has a corner, so there is no trapping box and no index certificate for this cell: what the
