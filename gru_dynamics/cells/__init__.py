@@ -15,9 +15,15 @@ from ._enclosure import (
 )
 from ._goru import GORUCell as GORUCell
 from ._gru import GRUCell as GRUCell
-from ._init import Initializer as Initializer, glorot as glorot, orthogonal as orthogonal, uniform_fan as uniform_fan
+from ._init import (
+    Initializer as Initializer,
+    glorot as glorot,
+    he_uniform as he_uniform,
+    orthogonal as orthogonal,
+    uniform_fan as uniform_fan,
+)
 from ._lstm import LSTMCell as LSTMCell
 from ._modrelu import modrelu as modrelu
-from ._nc_gru import NCGRUCell as NCGRUCell, he_uniform as he_uniform
+from ._nc_gru import NCGRUCell as NCGRUCell
 from ._sco_rnn import ScoRNNCell as ScoRNNCell
 from ._stacked import StackedCell as StackedCell

@@ -30,6 +30,18 @@ def glorot(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Arra
     return jr.uniform(key, shape, dtype, -limit, limit)
 
 
+def he_uniform(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
+    """Uniform on `[-a, a]`, `a = sqrt(6 / n)`, for a matrix of `shape = (m, n)` with n inputs; keeps the variance of
+    the forward signal through rectifiers.
+
+    **Returns:** array of `shape`.
+
+    **Source:** He, Zhang, Ren, Sun (2015), eq. 10, as a uniform distribution.
+    """
+    limit = (6.0 / max(shape[1], 1)) ** 0.5
+    return jr.uniform(key, shape, dtype, -limit, limit)
+
+
 def orthogonal(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
     """Haar-random matrix of `shape = (m, n)` with orthonormal rows or columns, whichever are fewer.
 

@@ -10,20 +10,8 @@ import jax.random as jr
 from .._types import Array, DTypeLike, Float, PRNGKey
 from ..linalg import Orthogonal, random_cayley
 from ._base import AbstractGatedCell, Linearisation, check_vector
-from ._init import Initializer, glorot
+from ._init import Initializer, glorot, he_uniform
 from ._modrelu import modrelu, modrelu_slope
-
-
-def he_uniform(key: PRNGKey, shape: tuple[int, int], dtype: jnp.dtype) -> Float[Array, "m n"]:
-    """Uniform on `[-a, a]`, `a = sqrt(6 / n)`, for a matrix of `shape = (m, n)` with n inputs; keeps the variance of
-    the forward signal through rectifiers.
-
-    **Returns:** array of `shape`.
-
-    **Source:** He, Zhang, Ren, Sun (2015), eq. 10, as a uniform distribution.
-    """
-    limit = (6.0 / max(shape[1], 1)) ** 0.5
-    return jr.uniform(key, shape, dtype, -limit, limit)
 
 
 class NCGRUCell(AbstractGatedCell):
