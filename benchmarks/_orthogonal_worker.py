@@ -19,7 +19,7 @@ import gru_dynamics as gd
 RATE = 1e-3
 DRIFT_STEPS = 100
 # Methods too slow for 100 steps in this time take fewer, at least 3.
-DRIFT_SECONDS = 120.0
+DRIFT_SECONDS = 40.0
 RUN_SECONDS = 0.1
 MODES: dict[str, dict[str, Any]] = {
     "closed_loop": {"mode": "closed_loop"},
