@@ -307,8 +307,9 @@ def test_one_ensemble_is_its_members(getkey):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=1e-13), together, alone)
 
 
-def test_no_inverse_is_computed_under_vmap_unless_one_is_needed(getkey):
-    transform = optim.orthogonal_adam(0.01)
+@pytest.mark.parametrize("options", [{}, {"mode": "paper", "tol": 1e-3, "reset_every": 50}], ids=["closed", "paper"])
+def test_no_inverse_is_computed_under_vmap_unless_one_is_needed(getkey, options):
+    transform = optim.orthogonal_adam(0.01, **options)
     w = jnp.stack([linalg.random_cayley(key, 4, 1, jnp.float64) for key in jr.split(getkey(), 3)])
     state = jax.vmap(transform.init)(w)
     text = str(jax.make_jaxpr(jax.vmap(transform.update))(w, state, w))

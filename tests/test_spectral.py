@@ -245,6 +245,14 @@ def test_an_ensemble_is_its_members(getkey):
     np.testing.assert_allclose(together[1], descend(params[1]), atol=1e-13)
 
 
+def test_a_scheduled_radius(getkey):
+    # The ball shrinks by a tenth at each step, and the matrix with it.
+    scheduled = optax.inject_hyperparams(optim.spectral_ball)(radius=lambda count: 2.0 * 0.9**count)
+    w = with_spectrum(getkey(), [3.0, 0.5, 0.2])
+    found, _ = run(scheduled, w, 8, jnp.zeros_like)
+    np.testing.assert_allclose([norm(each) for each in found], 2.0 * 0.9 ** np.arange(8), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -262,7 +270,7 @@ def test_bad_options(options, words):
 
 
 def test_bad_parameters():
-    with pytest.raises(ValueError, match="where="):
+    with pytest.raises(ValueError, match=r"'b'.*where="):
         optim.spectral_ball(1.0).init({"b": jnp.ones(3)})
     with pytest.raises(TypeError, match="float32"):
         optim.spectral_ball(1.0).init(jnp.ones((3, 3), jnp.bfloat16))

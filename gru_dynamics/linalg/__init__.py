@@ -1,6 +1,7 @@
 """Floor 1: matrix maths, no models."""
 
 from . import intervals as intervals
+from ._batch import as_one_batch as as_one_batch
 from ._bordered import solve_and_sign as solve_and_sign
 from ._cayley import (
     adjoint as adjoint,
@@ -35,7 +36,6 @@ from ._retractions import (
 from ._small import inverse_and_sign as inverse_and_sign, solve as solve, solve_spd as solve_spd
 from ._spectral import (
     SpectralProjection as SpectralProjection,
-    folded_under_vmap as folded_under_vmap,
     project_spectral_ball as project_spectral_ball,
     spectral_norm as spectral_norm,
     spectral_projection as spectral_projection,

@@ -1,14 +1,13 @@
 """The spectral norm, and the nearest matrix whose norm is at most a radius."""
 
 import functools
-import math
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Float, Inexact
+from ._batch import as_one_batch
 from ._order import run_after
 from ._spectral_certificate import each, gram, is_below, norm_bound, rounding_margin, shrink_into_ball
 from ._spectral_methods import clip_by_eigh, clip_by_lanczos, clip_by_polar, clip_by_subspace, clip_by_svd
@@ -128,9 +127,8 @@ def spectral_projection(
 
     wide = rows < columns
     tall = jnp.conj(matrix.mT) if wide else matrix
-    flat = [x.reshape(math.prod(batch), *x.shape[len(batch) :]) for x in (tall, radius, subspace)]
-    project = folded_under_vmap(functools.partial(_project, method, rank, slack))
-    out: SpectralProjection = jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), project(*flat))
+    project = functools.partial(_project, method, rank, slack)
+    out: SpectralProjection = as_one_batch(project, batch, tall, radius, subspace)
     return out._replace(matrix=jnp.conj(out.matrix.mT)) if wide else out
 
 
@@ -145,30 +143,6 @@ def start_subspace(shape: tuple[int, ...], rank: int, dtype: Any) -> Inexact[Arr
     small = min(shape[-2:])
     angles = jnp.sin(jnp.arange(1, small * rank + 1, dtype=jnp.finfo(dtype).dtype) ** 2).reshape(small, rank)
     return jnp.broadcast_to(jnp.linalg.qr(angles)[0].astype(dtype), (*shape[:-2], small, rank))
-
-
-def folded_under_vmap(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays that share a leading axis, for which `jax.vmap` makes that axis longer.
-
-    So a branch that no matrix of a batch needs is not taken; with `lax.cond` alone it would become a select.
-
-    **Returns:** a function of the same arguments.
-
-    **Source:** `jax.custom_batching.custom_vmap`. Arrays of shape `(B, ...)`.
-    """
-    call = jax.custom_batching.custom_vmap(function)
-
-    @call.def_vmap
-    def _(axis_size: int, in_batched: Any, *arguments: Array) -> Any:
-        def fold(x: Array, is_batched: bool) -> Array:
-            x = x if is_batched else jnp.broadcast_to(x[None], (axis_size, *x.shape))
-            return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
-
-        out = call(*map(fold, arguments, in_batched))
-        out = jax.tree.map(lambda x: x.reshape(axis_size, x.shape[0] // axis_size, *x.shape[1:]), out)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return call
 
 
 def _project(

@@ -7,7 +7,6 @@ import abc
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from .._types import Array, Bool, Inexact
@@ -22,7 +21,7 @@ from ..linalg import (
     product,
     skew_part,
 )
-from ._orthogonal_state import OrthogonalLeaf, certify, frobenius
+from ._orthogonal_state import OrthogonalLeaf, certify, frobenius, invert_where
 
 
 class AbstractMode(eqx.Module):
@@ -77,7 +76,7 @@ class ClosedLoop(AbstractMode):
         else:
             inverse, _ = hyperpower_step(_implied_inverse(leaf), skew, self.order)
         identity = eye_like(skew)
-        rotation, residual, anew = _certify(2 * inverse - identity, skew, identity, self.tol, reset)
+        rotation, residual, anew = certify(2 * inverse - identity, skew, identity, self.tol, reset)
         return leaf._replace(
             skew=skew,
             matrix=rotation * leaf.signs[..., None, :],
@@ -110,7 +109,7 @@ class Rebased(AbstractMode):
         reset: Bool[Array, ""],
     ) -> OrthogonalLeaf:
         moved = self.retraction(leaf.matrix, -update)
-        matrix, residual, anew = _certify(moved, update, leaf.matrix, self.tol, reset)
+        matrix, residual, anew = certify(moved, update, leaf.matrix, self.tol, reset)
         return leaf._replace(
             matrix=matrix, residual=residual, refactorisations=leaf.refactorisations + anew.astype(jnp.int32)
         )
@@ -143,8 +142,9 @@ class OpenLoop(AbstractMode):
         change = -update if self.learning_rate is None else self.learning_rate * pulled
         skew = leaf.skew + update
         inverse = neumann_step(_kept_inverse(leaf), change, self.order)
-        lost = jnp.zeros((), bool) if self.tol is None else jnp.any(~(_misfit(inverse, skew) <= self.tol))
-        inverse = jax.lax.cond(reset | lost, lambda _, a: cayley_inverse(a), lambda x, _: x, inverse, skew)
+        misfit = frobenius(inverse_residual(inverse, skew))
+        lost = jnp.zeros_like(misfit, bool) if self.tol is None else ~(misfit <= self.tol)
+        inverse = invert_where(reset | lost, skew, inverse)
         # X (I - A), the product as printed; for an exact X it is 2 X - I.
         rotation = inverse - product(inverse, skew)
         return OrthogonalLeaf(
@@ -153,14 +153,8 @@ class OpenLoop(AbstractMode):
             matrix=rotation * leaf.signs[..., None, :],
             signs=leaf.signs,
             residual=frobenius(rotation + eye_like(skew) - 2 * inverse),
-            refactorisations=leaf.refactorisations + lost.astype(jnp.int32),
+            refactorisations=leaf.refactorisations + jnp.any(lost).astype(jnp.int32),
         )
-
-
-def _certify(matrix: Array, skew: Array, base: Array, tol: float, reset: Array) -> tuple[Array, Array, Array]:
-    shape = matrix.shape[:-2]
-    limit = jnp.full(shape, tol, jnp.finfo(matrix.dtype).dtype)
-    return certify(matrix, skew, base, limit, jnp.broadcast_to(reset, shape))
 
 
 def _implied_inverse(leaf: OrthogonalLeaf) -> Array:
@@ -170,7 +164,3 @@ def _implied_inverse(leaf: OrthogonalLeaf) -> Array:
 def _kept_inverse(leaf: OrthogonalLeaf) -> Array:
     assert leaf.inverse is not None
     return leaf.inverse
-
-
-def _misfit(inverse: Array, skew: Array) -> Array:
-    return frobenius(inverse_residual(inverse, skew))

@@ -1,12 +1,13 @@
 """What is known of one orthogonal matrix between two steps, and the tail that every certified mode ends with."""
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from .._types import Array, ArrayLike, Float, Inexact, Int
-from ..linalg import cayley_from_inverse, cayley_inverse, orthogonality_defect, polar_step, product
+from .._types import Array, Float, Inexact, Int
+from ..linalg import as_one_batch, cayley_from_inverse, cayley_inverse, orthogonality_defect, polar_step, product
 
 # Beyond this ||W^H W - I||_F a polar step is not worth its products: the matrix is computed anew.
 LOST = 0.5
@@ -40,27 +41,32 @@ def frobenius(matrix: Inexact[Array, "... n n"]) -> Float[Array, "..."]:
     return jnp.linalg.norm(matrix, axis=(-2, -1))
 
 
-@jax.custom_batching.custom_vmap
-def certify(matrix: Array, skew: Array, base: Array, tol: Array, force: Array) -> tuple[Array, Array, Array]:
-    """Make a nearly orthogonal matrix orthogonal to `tol`, or, if it is too far gone or `force` says so, compute it
-    anew as `(I + A)^-1 (I - A) base`.
+def certify(matrix: Array, skew: Array, base: Array, tol: float, reset: Array) -> tuple[Array, Array, Array]:
+    """Make nearly orthogonal matrices `(..., n, n)` orthogonal to `tol`, or, where one is too far gone or `reset ()`
+    says so, compute it anew as `(I + A)^-1 (I - A) base`.
 
-    Works on a whole batch at once, with one decision for all of it, also under `vmap`: a `cond` there would compute
-    both sides for every matrix at every step.
+    Works on a whole batch at once, with one decision for all of it, also under `vmap`.
 
-    Returns the matrix, the bound on its error, and whether anything was computed anew.
+    Returns the matrices, the bounds on their errors, and whether any was computed anew.
     """
+    batch = matrix.shape[:-2]
+    matrix, bound, anew = as_one_batch(
+        functools.partial(_certified, tol), batch, matrix, skew, base, jnp.broadcast_to(reset, batch)
+    )
+    return matrix, bound, jnp.any(anew)
+
+
+def _certified(tol: float, matrix: Array, skew: Array, base: Array, force: Array) -> tuple[Array, Array, Array]:
     defect = orthogonality_defect(matrix)
     # Not a number counts as lost.
     lost = ~(frobenius(defect) < LOST) | force
-    anew = jnp.any(lost)
 
     def refactor(_: Array) -> tuple[Array, Array]:
         exact = product(cayley_from_inverse(cayley_inverse(skew)), base)
         chosen = jnp.where(lost[..., None, None], exact, matrix)
         return chosen, orthogonality_defect(chosen)
 
-    matrix, defect = jax.lax.cond(anew, refactor, lambda _: (matrix, defect), skew)
+    matrix, defect = jax.lax.cond(jnp.any(lost), refactor, lambda _: (matrix, defect), skew)
 
     def unfinished(carry: tuple[Array, Array, Array]) -> Array:
         _, bound, steps = carry
@@ -72,19 +78,19 @@ def certify(matrix: Array, skew: Array, base: Array, tol: Array, force: Array) -
 
     first = (*_polished(matrix, defect), jnp.zeros((), jnp.int32))
     matrix, bound, _ = jax.lax.while_loop(unfinished, improve, first)
-    return matrix, bound, anew
+    return matrix, bound, lost
 
 
-@certify.def_vmap
-def _certify_batch(
-    axis_size: int, in_batched: list[bool], *arrays: ArrayLike
-) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
-    full = [
-        array if batched else jnp.broadcast_to(array, (axis_size, *jnp.shape(array)))
-        for array, batched in zip(arrays, in_batched, strict=True)
-    ]
-    matrix, bound, anew = certify(*full)
-    return (matrix, bound, jnp.broadcast_to(anew, (axis_size,))), (True, True, True)
+def invert_where(wanted: Array, skew: Array, inverse: Array) -> Array:
+    """`(I + A)^-1` by LU where `wanted (...)`, else the `inverse` at hand; nothing is factorised if none is wanted."""
+
+    def chosen(wanted: Array, skew: Array, inverse: Array) -> Array:
+        def anew(skew: Array) -> Array:
+            return jnp.where(wanted[:, None, None], cayley_inverse(skew), inverse)
+
+        return jax.lax.cond(jnp.any(wanted), anew, lambda _: inverse, skew)
+
+    return as_one_batch(chosen, skew.shape[:-2], wanted, skew, inverse)
 
 
 def _polished(matrix: Array, defect: Array) -> tuple[Array, Array]:

@@ -1,6 +1,5 @@
 """A bound on the spectral norm of parameters, as the end of a chain of transformations."""
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -9,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .._types import Array, Float, Int
-from ..linalg import folded_under_vmap, run_after, spectral_projection, start_subspace
+from .._types import Array, ArrayLike, Float, Int
+from ..linalg import as_one_batch, run_after, spectral_projection, start_subspace
 
 Select = Callable[[Any], Any]
 Method = Literal["svd", "eigh", "polar", "block_power", "lanczos"]
@@ -34,9 +33,9 @@ class SpectralBallState(NamedTuple):
 
 
 def spectral_ball(
-    radius: float | None = None,
+    radius: ArrayLike | None = None,
     *,
-    delta: float | None = None,
+    delta: ArrayLike | None = None,
     method: Method | str = "svd",
     where: Select | None = None,
     gate_bias: Select | None = None,
@@ -58,7 +57,8 @@ def spectral_ball(
 
     **Arguments:**
 
-    - `radius`, positive, or `delta`, below 2: one of them.
+    - `radius`, positive, or `delta`, below 2: one of them, shape `()`; arrays too, so `optax.inject_hyperparams` can
+      schedule it.
     - `method`, `rank`, `slack`: of `linalg.spectral_projection`; each ends with a proof, none returns more than
       `radius (1 + 1e-6)`. A step from hundreds of radii away rounds when it is added, and the next one puts that right.
     - `where(params)`: the matrices `(..., m, n)`, one or a list; by default all leaves.
@@ -77,21 +77,20 @@ def spectral_ball(
     `J = diag(z) + diag(1 - z) U_c diag(r0)`.
     """
     limit = _limit(radius, delta)
+    limit = limit / 2 if gate_bias is not None else limit
     if method not in get_args(Method):
         raise ValueError(f"spectral_ball: method must be one of {', '.join(get_args(Method))}, got {method!r}")
     if reset not in ("before", "after"):
         raise ValueError(f'spectral_ball: reset must be "before" or "after", got {reset!r}')
-    if gate_bias is not None:
-        limit /= 2
-    keep = folded_under_vmap(_keeper(limit, method, rank, slack))
+    keep = _keeper(method, rank, slack)
 
     def turned(matrix: Array) -> Array:
         # The projection keeps the relative accuracy of rows, which a division by small gates needs: gates to the rows.
         return matrix.mT if reset == "before" else matrix
 
     def init(params: Any) -> SpectralBallState:
+        jax.tree_util.tree_map_with_path(_check, params if where is None else where(params))
         matrices = _chosen(params, where)
-        _check(matrices)
         _weights(params, matrices, gate_bias, reset)
         bounds = [jnp.full(w.shape[:-2], jnp.inf, w.real.dtype) for w in matrices]
         subspaces = [
@@ -112,12 +111,11 @@ def spectral_ball(
         for before, after, u, v, bound, count, subspace in zip(
             old, new, old_weights, new_weights, state.bounds, state.projections, state.subspaces, strict=True
         ):
-            batch = after.shape[:-2]
-            size = math.prod(batch)
             weighted = after * v if not kept else run_after(after * v, kept[-1])
-            arrays = turned(before * u), turned(weighted), bound, subspace
-            arrays = [x.reshape(size, *x.shape[len(batch) :]) for x in arrays]
-            scaled, clipped, bound, subspace, computed = (x.reshape(*batch, *x.shape[1:]) for x in keep(*arrays))
+            within = jnp.broadcast_to(jnp.asarray(limit, bound.dtype), bound.shape)
+            scaled, clipped, bound, subspace, computed = as_one_batch(
+                keep, bound.shape, within, turned(before * u), turned(weighted), bound, subspace
+            )
             found = jnp.where(clipped[..., None, None], turned(scaled) / v, after)
             kept.append(found - before)
             bounds.append(bound)
@@ -129,8 +127,8 @@ def spectral_ball(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _keeper(limit: float, method: Any, rank: int | None, slack: float | None) -> Callable[..., tuple[Array, ...]]:
-    def keep(before: Array, after: Array, bound: Array, subspace: Array) -> tuple[Array, ...]:
+def _keeper(method: Any, rank: int | None, slack: float | None) -> Callable[..., tuple[Array, ...]]:
+    def keep(limit: Array, before: Array, after: Array, bound: Array, subspace: Array) -> tuple[Array, ...]:
         """Matrices `(B, m, n)` moved into the ball, which of them, their bounds and subspaces, and who was computed."""
         step = jnp.linalg.norm(after - before, axis=(-2, -1))
         above = (bound + step) * (1 + 8 * jnp.finfo(bound.dtype).eps)
@@ -150,13 +148,15 @@ def _keeper(limit: float, method: Any, rank: int | None, slack: float | None) ->
     return keep
 
 
-def _limit(radius: float | None, delta: float | None) -> float:
+def _limit(radius: ArrayLike | None, delta: ArrayLike | None) -> ArrayLike:
     if (radius is None) == (delta is None):
         raise ValueError(f"spectral_ball: give either radius or delta (radius = 2 - delta), got {radius} and {delta}")
-    limit = radius if radius is not None else 2 - (delta or 0)
-    if not limit > 0:
+    limit = radius if delta is None else 2 - delta
+    # A schedule hands over an array.
+    if isinstance(limit, int | float) and not limit > 0:
         raise ValueError(f"spectral_ball: the radius must be positive, so delta below 2; got radius {limit}")
-    return float(limit)
+    assert limit is not None
+    return limit
 
 
 def _chosen(params: Any, where: Select | None) -> list[Array]:
@@ -169,18 +169,16 @@ def _placed(updates: Any, where: Select | None, values: list[Array]) -> Any:
     return eqx.tree_at(lambda tree: jax.tree.leaves(where(tree)), updates, values)
 
 
-def _check(matrices: list[Array]) -> None:
-    for number, matrix in enumerate(matrices):
-        if matrix.ndim < 2:
-            raise ValueError(
-                f"spectral_ball: parameter {number} has shape {matrix.shape}, expected a matrix (..., m, n); choose "
-                "the matrices with where="
-            )
-        if jnp.finfo(matrix.dtype).bits < 32:
-            raise TypeError(
-                f"spectral_ball: parameter {number} is {matrix.dtype}, too coarse for a bound; keep it in float32 and "
-                "cast where it is used"
-            )
+def _check(path: Any, matrix: Array) -> None:
+    name = "spectral_ball: parameter " + (jax.tree_util.keystr(path) or "(the only one)")
+    if matrix.ndim < 2:
+        raise ValueError(
+            f"{name} has shape {matrix.shape}, expected a matrix (..., m, n); choose the matrices with where="
+        )
+    if jnp.finfo(matrix.dtype).bits < 32:
+        raise TypeError(
+            f"{name} is {matrix.dtype}, too coarse for a bound; keep it in float32 and cast where it is used"
+        )
 
 
 def _weights(params: Any, matrices: list[Array], gate_bias: Select | None, reset: str) -> list[Array]:
