@@ -171,11 +171,11 @@ def test_files_of_made_up_runs(scale, tmp_path, monkeypatch):
 
 
 def test_files_of_made_up_times(tmp_path, monkeypatch):
-    def fake(network, setting):
-        faster = network.name.startswith("Neumann")
-        return made_up(network, [np.nan], (1e-3, 2e-3, 3e-3) if faster else (4e-3, 5e-3, 6e-3))
+    def fake(networks, setting):
+        fast, slow = (1e-3, 2e-3, 3e-3), (4e-3, 5e-3, 6e-3)
+        return [made_up(one, [np.nan], fast if one.name.startswith("Neumann") else slow) for one in networks]
 
-    monkeypatch.setattr(nc, "clock", fake)
+    monkeypatch.setattr(nc, "race", fake)
     found = gd.papers.reproduce("nc-gru-figure6", tmp_path)
     check_files(found, tmp_path)
     assert [one["answer"] for one in found.result["columns"][0]["claims"]] == ["reproduces"]

@@ -10,7 +10,7 @@ from . import _nc_gru_ablations as ablations, _nc_gru_norm as norm, _nc_gru_tabl
 from ._nc_gru_columns import Column, Experiment
 from ._nc_gru_page import Part, write
 from ._nc_gru_pictures import bars, curves
-from ._nc_gru_run import clock, train
+from ._nc_gru_run import race, train
 from ._nc_gru_words import COLUMNS, TIMES, facts, judge, margin, number, row, sizes, time_row, words_of_setting
 from ._options import Found, Options, Say
 
@@ -107,11 +107,16 @@ def run_experiment(name: str, folder: Path, say: Say, options: Options) -> Found
 
 def part(experiment: Experiment, column: Column, say: Say, options: Options) -> Part:
     """Train the networks of a column and put what was found into words."""
-    runs, steps = [], column.setting.steps
+    networks, steps = column.setting.networks, column.setting.steps
     timed = steps == 0
-    for network in column.setting.networks:
-        say(f"{column.title}: {network.name}" + ("" if timed else f", {options.seeds} seeds, {steps:,} steps"))
-        runs.append(clock(network, column.setting) if timed else train(network, column.setting, options.seeds))
+    if timed:
+        say(f"{column.title}: {len(networks)} networks in turn")
+        runs = race(networks, column.setting)
+    else:
+        runs = []
+        for network in networks:
+            say(f"{column.title}: {network.name}, {options.seeds} seeds, {steps:,} steps")
+            runs.append(train(network, column.setting, options.seeds))
     verdicts = [judge(claim, column, runs) for claim in column.claims]
     caption = (
         "Each point is one repetition."

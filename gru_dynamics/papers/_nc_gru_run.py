@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -86,27 +86,33 @@ def train(network: Network, setting: Setting, seeds: int) -> Run:
         loss=np.asarray(log.loss, float),
         metric=np.where(np.asarray(log.failed_step) > 0, math.inf, np.asarray(found[setting.metric], float)),
         drift=np.max(drifts, axis=0) if drifts else None,
-        seconds=clock(network, setting).seconds if setting.alone else np.array([seconds]),
+        seconds=race((network,), setting)[0].seconds if setting.alone else np.array([seconds]),
         failed=int((np.asarray(log.failed_step) > 0).sum()),
     )
 
 
-def clock(network: Network, setting: Setting) -> Run:
-    """Time per step of one network, several times over, without validation; nothing else is measured."""
+def race(networks: Sequence[Network], setting: Setting) -> list[Run]:
+    """Time per step of each network, several times over and in turn, without validation; nothing else is measured."""
+    key, nothing = jr.key(0), np.array([math.nan])
+    options: dict[str, Any] = {"key": key, "batch_size": setting.batch_size, "block": _TIMED, "steps": _TIMED}
     with jax.enable_x64(False):
-        key = jr.key(0)
-        model = build(network, setting, key)
-        options: dict[str, Any] = {"key": key, "batch_size": setting.batch_size, "block": _TIMED, "steps": _TIMED}
-        optim = optimiser(network, setting, model)
-        # The first call compiles.
-        fit(model, setting.task, optim, **options)
-        seconds = []
-        for _ in range(_REPEATS):
+        models = [build(network, setting, key) for network in networks]
+        optims = [optimiser(network, setting, model) for network, model in zip(networks, models, strict=True)]
+
+        def run(number: int) -> float:
             before = time.perf_counter()
-            fit(model, setting.task, optim, **options)
-            seconds.append((time.perf_counter() - before) / _TIMED)
-    nothing = np.array([math.nan])
-    return Run(network, num_parameters(model), _dtype(model), nothing[:, None], nothing, None, np.array(seconds), 0)
+            fit(models[number], setting.task, optims[number], **options)
+            return (time.perf_counter() - before) / _TIMED
+
+        lanes = range(len(networks))
+        # The first call compiles.
+        for number in lanes:
+            run(number)
+        seconds = np.array([[run(number) for number in lanes] for _ in range(_REPEATS)])
+        return [
+            Run(network, num_parameters(model), _dtype(model), nothing[:, None], nothing, None, own, 0)
+            for network, model, own in zip(networks, models, seconds.T, strict=True)
+        ]
 
 
 def _fit(models: Any, optim: Any, keys: jax.Array, setting: Setting) -> tuple[Any, TrainLog, float]:
