@@ -43,10 +43,8 @@ _WORDS = (
 
 def settings(options: Options) -> dict[Data, Setting]:
     """What is trained on, from the files in the folder of the data."""
-    folder = options.data
-    assert folder is not None
-    music = _find(folder, "Nottingham.mat", "poly_music")
-    texts = _find(folder, "ptb.train.txt", "ptb_word").parent
+    music = options.file("Nottingham.mat", "poly_music")
+    texts = options.file("ptb.train.txt", "ptb_word").parent
     if options.scale == "small":
         words = _few_words(*Text.words(texts, checksum=PTB_CHECKSUMS)[:2])
         rolls = _rolls(music, 25)
@@ -251,8 +249,3 @@ def _rolls(path: Path, length: int) -> tuple[PianoRoll, PianoRoll]:
     train = PianoRoll(path, max_length=length, checksum=MUSIC_CHECKSUMS)
     valid = PianoRoll(path, split="valid", max_length=length, checksum=MUSIC_CHECKSUMS)
     return train, valid
-
-
-def _find(folder: Path, name: str, below: str) -> Path:
-    """A file in the folder of the data or in its usual place below it; the task says when it is missing."""
-    return folder / below / name if (folder / below / name).exists() else folder / name

@@ -1,7 +1,5 @@
 """Tables 5 and 6 of Mucllari et al. (2022): language modelling, as printed and small."""
 
-from pathlib import Path
-
 from ..tasks import Text
 from ..training import Dropout
 from ._nc_gru_columns import GRU, LSTM, SCO, C, Claim, Column
@@ -11,7 +9,8 @@ from ._options import Options
 
 def table_5(options: Options) -> list[Column]:
     """Penn Treebank as characters."""
-    return [characters(Text.characters(_folder(options), window=50 if options.scale == "small" else 100), options)]
+    folder = options.file("ptb.train.txt", "ptb_word").parent
+    return [characters(Text.characters(folder, window=50 if options.scale == "small" else 100), options)]
 
 
 def characters(texts: tuple[Text, Text, Text], options: Options) -> Column:
@@ -31,7 +30,8 @@ def characters(texts: tuple[Text, Text, Text], options: Options) -> Column:
 
 def table_6(options: Options) -> list[Column]:
     """Penn Treebank as words."""
-    return [words(Text.words(_folder(options), window=20 if options.scale == "small" else 70), options)]
+    folder = options.file("ptb.train.txt", "ptb_word").parent
+    return [words(Text.words(folder, window=20 if options.scale == "small" else 70), options)]
 
 
 def words(texts: tuple[Text, Text, Text], options: Options) -> Column:
@@ -47,11 +47,6 @@ def words(texts: tuple[Text, Text, Text], options: Options) -> Column:
         test=texts[2], metric="perplexity",
     )  # fmt: skip
     return Column("words", setting, printed, (claim,))
-
-
-def _folder(options: Options) -> Path:
-    assert options.data is not None
-    return options.data
 
 
 def _text_rows(sizes: dict[str, tuple[int, int, int]], options: Options) -> tuple[Network, ...]:

@@ -42,3 +42,14 @@ class Options:
         """The fields that differ from their defaults, by name, of any shape."""
         usual = Options()
         return {name: value for name, value in vars(self).items() if value != getattr(usual, name)}
+
+    def file(self, name: str, below: str) -> Path:
+        """A file in the folder of the data, or in its usual place below it; what reads it says when it is missing.
+
+        **Returns:** its path, no array of any shape.
+
+        **Source:** none.
+        """
+        assert self.data is not None
+        usual = self.data / below / name
+        return usual if usual.exists() else self.data / name
