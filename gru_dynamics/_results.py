@@ -107,6 +107,19 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     stopped_early = "The validation loss did not improve for `patience` validations; the model is the best one."
     interrupted = "The run was interrupted; go on with `resume=True`."
+    too_short = (
+        "Too few steps are left after the burn-in to tell exponents from their fluctuation. Raise `num_steps`, or "
+        "lower `burn_in`."
+    )
+    trajectory_exploded = (
+        "The trajectory became inf or nan. Start elsewhere, shorten the time step of a flow, or check that the system "
+        "has an attractor."
+    )
+    singular_jacobian = (
+        "A Jacobian along the trajectory is singular, so the exponents of the directions that it wipes out are -inf. "
+        "Ask for fewer with `num_exponents`. With an `interval` of your own, tangent vectors may also have become "
+        "parallel: lower it."
+    )
 
 
 def raise_failure(where: str, result: RESULTS) -> None:
