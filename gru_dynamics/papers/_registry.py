@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import _nc_gru as nc_gru
+from ._errata import errata
 from ._jordan_atlas import jordan_atlas
 from ._jordan_curves import jordan_figures
 from ._kanai_sweep import kanai_sweep
 from ._kanai_tables import kanai_tables
 from ._options import Found, OptionError, Options, Say
+from ._rehmer_kroll import rehmer_kroll_gradients
 
 
 class Reproduction(NamedTuple):
@@ -39,11 +41,13 @@ def _without_options(run: Callable[[Path, Say], Found]) -> _Entry:
 
 
 _REGISTRY: dict[str, _Entry] = {
+    "errata": _Entry(errata),
     "jordan-atlas": _without_options(jordan_atlas),
     "jordan-figures": _without_options(jordan_figures),
     **{f"nc-gru-{name}": _Entry(run, nc_gru.TAKES[name]) for name, run in nc_gru.RUNS.items()},
     "kanai-sweep": _Entry(kanai_sweep, ("scale", "seeds")),
     "kanai-tables": _Entry(kanai_tables, ("scale", "seeds", "data")),
+    "rehmer-kroll-gradients": _Entry(rehmer_kroll_gradients, ("scale",)),
 }
 
 
@@ -84,6 +88,10 @@ def reproduce(
     and pictures, and says of each printed claim whether it reproduces. `"nc-gru-table5"`, `"nc-gru-table6"` and
     `"kanai-tables"` need `data`.
 
+    `"errata"`: theorems and formulas of all five papers, each executed: does it hold, when, or which case found by the
+    program breaks it, and what is true instead. `"rehmer-kroll-gradients"`: figures 3 to 9 of Rehmer & Kroll (2020):
+    gradients of the state equation, its limit shapes, and loss landscapes. Both need float64.
+
     **Arguments:** `name`, one of `names()`; `folder`, made if it is not there; `scale`, `"small"`, minutes on two CPU
     cores, or `"paper"`, the printed setting, for an accelerator; `seeds`, networks trained of each kind; `data`, folder
     with the files of text or music; `say`, called with a line of text at each step. No arrays of any shape.
@@ -93,7 +101,8 @@ def reproduce(
     **Raises:** `OptionError` for an unknown name, and for an option that is unknown, missing, or without effect on what
     is reproduced; what the computations raise.
 
-    **Source:** Jordan, Sokół, Park (2019); Mucllari et al. (2022); Kanai, Fujiwara, Iwamura (2017).
+    **Source:** Jordan, Sokół, Park (2019); Mucllari et al. (2022); Kanai, Fujiwara, Iwamura (2017); Rehmer & Kroll
+    (2020); Pal (2019).
     """
     if name not in _REGISTRY:
         raise OptionError(f"unknown name {name!r}; what can be reproduced: {', '.join(_REGISTRY)}")
