@@ -12,6 +12,7 @@ from . import (
     optim as optim,
     papers as papers,
     plot as plot,
+    sensitivity as sensitivity,
     sweeps as sweeps,
     systems as systems,
     tasks as tasks,
@@ -106,6 +107,21 @@ from .interop import (
     WeightError as WeightError,
     load_cell as load_cell,
     save_cell as save_cell,
+)
+from .sensitivity import (
+    BPTTFactors as BPTTFactors,
+    GradientFlow as GradientFlow,
+    GradientHorizon as GradientHorizon,
+    LossLandscape as LossLandscape,
+    LyapunovSpectrum as LyapunovSpectrum,
+    bptt_factors as bptt_factors,
+    bptt_factors_flow as bptt_factors_flow,
+    covariant_vectors as covariant_vectors,
+    flossing_penalty as flossing_penalty,
+    gradient_bound as gradient_bound,
+    gradient_horizon as gradient_horizon,
+    loss_landscape as loss_landscape,
+    lyapunov_spectrum as lyapunov_spectrum,
 )
 from .systems import (
     AbstractFlow as AbstractFlow,

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ._continue import run_continue
+from ._gradients import run_gradients
+from ._lyapunov import run_lyapunov
 from ._reproduce import run_reproduce
 from ._run import run_analyze, run_convert, run_demo
 from ._sweep import run_sweep
@@ -284,6 +286,125 @@ def follow(
     return Job(run, debug)
 
 
+def lyapunov(
+    file: Path,
+    /,
+    *,
+    format: str = "auto",
+    layer: int | None = None,
+    prefix: str | None = None,
+    reset: Literal["before", "after"] | None = None,
+    input: str | None = None,
+    flow: bool = False,
+    tau: float = 1.0,
+    num_steps: int = 10_000,
+    num_exponents: int | None = None,
+    burn_in: int | None = None,
+    time_step: float | None = None,
+    starts: int = 4,
+    seed: int = 0,
+    out: Path | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
+    """Lyapunov exponents of a recurrent network at constant input, with error bars, from several random starts.
+
+    Args:
+        file: weights in a .safetensors or .npz file.
+        format: auto, gru_dynamics, torch, equinox, flax_linen, flax_nnx, haiku, keras or onnx.
+        layer: one layer of several, counted from 0. Default: all, as a stack.
+        prefix: what stands before the names of the weights, when the file holds several networks.
+        reset: whether the reset gate acts before or after the recurrent product. Default: what the format says.
+        input: the constant input, numbers separated by commas. Default: zeros.
+        flow: the network in continuous time instead of the map.
+        tau: time constant of the flow.
+        num_steps: steps that are counted.
+        num_exponents: so many leading exponents. Default: all, at most 64.
+        burn_in: steps before counting. Default: a tenth of num-steps.
+        time_step: of the flow. Default: tau / 20.
+        starts: random initial states, uniform in the trapping box.
+        seed: of the random initial states.
+        out: folder for the picture, report.html and result.json. Default: FILE-lyapunov.
+        json: print result.json, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    run = functools.partial(
+        run_lyapunov,
+        file=file,
+        format=format,
+        layer=layer,
+        prefix=prefix,
+        reset=reset,
+        input=input,
+        flow=flow,
+        tau=tau,
+        num_steps=num_steps,
+        num_exponents=num_exponents,
+        burn_in=burn_in,
+        time_step=time_step,
+        starts=starts,
+        seed=seed,
+        out=out,
+        json=json,
+    )
+    return Job(run, debug)
+
+
+def gradients(
+    file: Path,
+    /,
+    *,
+    data: Path | None = None,
+    loss: Literal["last", "sum-of-squares"] = "last",
+    steps: int = 200,
+    max_lag: int | None = None,
+    sequence: int = 0,
+    format: str = "auto",
+    layer: int | None = None,
+    prefix: str | None = None,
+    reset: Literal["before", "after"] | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    json: bool = False,
+    debug: bool = False,
+) -> Job:
+    """How far back the gradient of a recurrent network reaches on a sequence, and whether it vanishes or explodes.
+
+    Args:
+        file: weights in a .safetensors or .npz file.
+        data: inputs, columns of a .csv or an array (T, I) or (B, T, I) in a .npz file. Default: white noise.
+        loss: half the sum of squares of the outputs, at the last step or at all steps.
+        steps: length of the white noise.
+        max_lag: split the gradient by so many lags. Default: all, at most 500.
+        sequence: which one of several, counted from 0.
+        format: auto, gru_dynamics, torch, equinox, flax_linen, flax_nnx, haiku, keras or onnx.
+        layer: one layer of several, counted from 0. Default: all, as a stack.
+        prefix: what stands before the names of the weights, when the file holds several networks.
+        reset: whether the reset gate acts before or after the recurrent product. Default: what the format says.
+        seed: of the white noise.
+        out: folder for the picture, report.html and result.json. Default: FILE-gradients.
+        json: print result.json, and nothing else, to stdout.
+        debug: show a traceback when something fails.
+    """
+    run = functools.partial(
+        run_gradients,
+        file=file,
+        data=data,
+        loss=loss,
+        steps=steps,
+        max_lag=max_lag,
+        sequence=sequence,
+        format=format,
+        layer=layer,
+        prefix=prefix,
+        reset=reset,
+        seed=seed,
+        out=out,
+        json=json,
+    )
+    return Job(run, debug)
+
+
 def reproduce(
     name: str,
     /,
@@ -301,7 +422,8 @@ def reproduce(
         name: jordan-atlas, the 36 topologies and the phase portraits of Jordan, Sokół, Park (2019), or jordan-figures,
             its homoclinic regions, Hopf family, slow points and automata, one cell as map and as flow; of Mucllari et
             al. (2022) nc-gru-table1 to nc-gru-table6 and nc-gru-figure5 to nc-gru-figure8, and nc-gru-learning;
-            kanai-tables, of Kanai, Fujiwara, Iwamura (2017).
+            kanai-sweep and kanai-tables, of Kanai, Fujiwara, Iwamura (2017); rehmer-kroll-gradients, of Rehmer & Kroll
+            (2020); errata, the theorems of all five papers executed.
         scale: of what is trained: small, minutes on two cores, or paper, the printed setting.
         seeds: train so many networks of each kind.
         data: folder with the files of text or music, where a table needs them.

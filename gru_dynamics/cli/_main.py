@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from ..interop import WeightError
-from ._commands import Job, analyze, convert, demo, follow, reproduce, sweep, train
+from ._commands import Job, analyze, convert, demo, follow, gradients, lyapunov, reproduce, sweep, train
 from ._errors import CommandError
 from ._terminal import say
 
@@ -65,6 +65,8 @@ def _parse(words: list[str]) -> Job:
             "continue": follow,
             "convert": convert,
             "sweep": sweep,
+            "lyapunov": lyapunov,
+            "gradients": gradients,
             "train": train,
             "reproduce": reproduce,
         },
