@@ -355,7 +355,7 @@ def gradients(
     /,
     *,
     data: Path | None = None,
-    loss: Literal["last", "sum-of-squares"] = "last",
+    loss: Literal["last", "sum-of-squares"] = "sum-of-squares",
     steps: int = 200,
     max_lag: int | None = None,
     sequence: int = 0,
@@ -375,7 +375,7 @@ def gradients(
         data: inputs, columns of a .csv or an array (T, I) or (B, T, I) in a .npz file. Default: white noise.
         loss: half the sum of squares of the outputs, at the last step or at all steps.
         steps: length of the white noise.
-        max_lag: split the gradient by so many lags. Default: all, at most 500.
+        max_lag: split the gradient by so many lags. Default: all, at most 100.
         sequence: which one of several, counted from 0.
         format: auto, gru_dynamics, torch, equinox, flax_linen, flax_nnx, haiku, keras or onnx.
         layer: one layer of several, counted from 0. Default: all, as a stack.

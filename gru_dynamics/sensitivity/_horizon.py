@@ -42,8 +42,8 @@ class GradientHorizon(eqx.Module):
     - `lag (K,)`: in steps, or in units of time for a flow. `left (K,)`: the share that is left there.
     - `levels (L,)`; `horizon (L,)`: the lag from which on less than a level is left, interpolated in the logarithm; inf
       when that is not reached within the lags.
-    - `rate ()`: d log(left) / d lag, by least squares over the fitted lags; `standard_error ()`, by Newey & West.
-      `fitted (2,)`: the first and the last of these lags.
+    - `rate ()`: mean d log(left) / d lag over the fitted lags; `standard_error ()`, from the scatter of its steps, by
+      Newey & West. `fitted (2,)`: the first and the last of these lags.
     - `verdict ()`: a `GradientFlow`.
     - `result`, a `RESULTS` item.
 
@@ -154,22 +154,23 @@ def _horizon(lag: Array, left: Array, levels: Array, skip: float) -> GradientHor
 
 
 def _slope(x: Array, y: Array, used: Array) -> tuple[Array, Array]:
-    """Least-squares slope and its standard error, allowing for residuals that resemble their neighbours."""
-    number = x.shape[0]
-    weight = used.astype(x.dtype)
-    count = jnp.maximum(jnp.sum(weight), 1)
-    u = weight * (x - jnp.sum(weight * x) / count)
-    spread = jnp.sum(u * u)
-    safe = jnp.where(spread > 0, spread, 1)
-    slope = jnp.sum(u * y) / safe
-    mean = jnp.sum(weight * y) / count
-    v = u * (y - mean - slope * u)
+    """Mean slope between neighbours and its standard error, allowing for steps that resemble those before them.
+
+    The logarithm of a product of Jacobians wanders like a random walk, so its distance from a straight line does not
+    tell how well the slope is known; the scatter of its steps does.
+    """
+    pair = (used[1:] & used[:-1]).astype(x.dtype)
+    run, rise = pair * jnp.diff(x), pair * jnp.diff(y)
+    count, length = jnp.sum(pair), jnp.sum(run)
+    safe = jnp.where(length > 0, length, 1)
+    slope = jnp.sum(rise) / safe
+    gap = rise - slope * run
+    number = gap.shape[0]
     width = min(math.ceil(1.5 * number ** (1 / 3)), number - 1)
-    total = jnp.sum(v * v)
+    total = jnp.sum(gap * gap)
     for shift in range(1, width + 1):
-        total = total + 2 * (1 - shift / (width + 1)) * jnp.sum(v[shift:] * v[:-shift])
-    # Two degrees of freedom go into the line.
-    total = jnp.maximum(total, 0) * count / jnp.maximum(count - 2, 1)
+        total = total + 2 * (1 - shift / (width + 1)) * jnp.sum(gap[shift:] * gap[:-shift])
+    total = jnp.maximum(total, 0) * count / jnp.maximum(count - 1, 1)
     return slope, jnp.sqrt(total) / safe
 
 
