@@ -111,6 +111,11 @@ class RESULTS(optx.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "Too few steps are left after the burn-in to tell exponents from their fluctuation. Raise `num_steps`, or "
         "lower `burn_in`."
     )
+    nonfinite_loss = "The loss or its gradient is inf or nan. Check the loss, the model and the ranges."
+    too_few_lags = (
+        "Fewer than 4 lags carry a signal, so no rate can be fitted. Raise `max_lag`, give a longer sequence, or check "
+        "what the loss reads."
+    )
     trajectory_exploded = (
         "The trajectory became inf or nan. Start elsewhere, shorten the time step of a flow, or check that the system "
         "has an attractor."

@@ -57,7 +57,7 @@ def bptt_factors(
     max_lag: int | None = None,
     contributions: bool = False,
     jacobians: bool = False,
-    chunk: int = 256,
+    chunk: int = 128,
     throw: bool = True,
 ) -> BPTTFactors:
     """The gradient of a loss over a sequence, split into what each step and each lag contributes. The parts sum to the
@@ -75,8 +75,8 @@ def bptt_factors(
     - `max_lag`: K, to split by the lags 0 to K - 1 too, at most T. `contributions`: keep the contribution of every lag,
       K copies of the gradient, instead of norms and angles alone.
     - `jacobians`: keep all T Jacobians, `(T, S, S)`; see `product_singular_values`.
-    - `chunk`: steps that are linearised at a time, which bounds the memory for long sequences; 256 fit the caches of a
-      CPU.
+    - `chunk`: steps that are linearised at a time, which bounds the memory for long sequences; about 100 fit the
+      caches of a CPU.
     - `throw`: raise when the states, the loss or the gradient are not finite.
 
     **Returns:** `BPTTFactors`.
@@ -179,7 +179,7 @@ def _factors(
         matrices = jax.vmap(lambda s, x: _jacobian(cell, s, x))(steps.before, inputs)
     fine = jnp.all(jnp.isfinite(states))
     clean = jnp.isfinite(value) & all_finite((adjoint, gradient))
-    result = RESULTS.where(clean, RESULTS.successful, RESULTS.nonfinite_system)
+    result = RESULTS.where(clean, RESULTS.successful, RESULTS.nonfinite_loss)
     result = RESULTS.where(fine, result, RESULTS.trajectory_exploded)
     return BPTTFactors(
         states,

@@ -49,6 +49,8 @@ def pull_back(steps: Steps, chunk: int) -> Callable[[Array], tuple[ArrayTree, Ar
     if length <= chunk:
         return linearise(steps.before, steps.inputs)
     number = -(-length // chunk)
+    # Chunks of nearly one size, so that little of the last one is padding.
+    chunk = -(-length // number)
 
     def cut(rows: Array) -> Array:
         # A repeated state is as good as any: its cotangent is zero.

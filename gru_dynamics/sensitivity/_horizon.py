@@ -149,7 +149,7 @@ def _horizon(lag: Array, left: Array, levels: Array, skip: float) -> GradientHor
         jnp.where(enough, error, missing),
         jnp.where(enough, jnp.stack([first, last]), missing),
         verdict.astype(jnp.int32),
-        RESULTS.where(fine, RESULTS.successful, RESULTS.too_short),
+        RESULTS.where(fine, RESULTS.successful, RESULTS.too_few_lags),
     )
 
 

@@ -162,5 +162,5 @@ def _landscape(
         jnp.where(curvature > 0, jnp.sqrt(2 * rise / jnp.where(curvature > 0, curvature, 1)), jnp.inf),
         slope[steep],
         points[steep],
-        RESULTS.where(any_finite, RESULTS.successful, RESULTS.nonfinite_system),
+        RESULTS.where(any_finite, RESULTS.successful, RESULTS.nonfinite_loss),
     )
