@@ -4,8 +4,8 @@
 
 Cases: `totals`, the split by step beside one jitted `jax.grad` of the same loss (128 units, 1000 steps); `lags`, the
 split by lag beside a double loop over readings and steps; `memory`, resident memory over the length of the sequence, up
-to 1e5 steps, beside `jax.grad`; `landscape`, loss and gradient on 200 x 200 points of two planes of paper 000 (100
-steps, one unit). All in float64. Prints what it measures and writes the same numbers to
+to 1e5 steps, beside `jax.grad`; `landscape`, loss and gradient on 200 x 200 points of two planes of Rehmer & Kroll
+(2020) (100 steps, one unit). All in float64. Prints what it measures and writes the same numbers to
 `benchmarks/results/gradients-<device>.json`.
 """
 

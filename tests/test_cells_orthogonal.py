@@ -341,7 +341,7 @@ def test_constraints():
 
 # Counts ------------------------------------------------------------------------------------------
 
-# Sizes of paper 001 and free parameters with the readout: the output layer has a bias, a gate has one.
+# Sizes of Mucllari et al. (2022) and free parameters with the readout: the output layer has a bias, a gate has one.
 COUNTS = {
     "parenthesis": ((7, 18), (42, 50, 110, 64, 56), (9174, 9618, 8873, 11024, 10182, 8586)),
     "denoise": ((10, 10), (90, 100, 200, 128, 118), (37270, 34310, 24110, 38536, 39835, 32814)),

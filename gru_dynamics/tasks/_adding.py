@@ -23,7 +23,7 @@ class Adding(AbstractGeneratedTask):
 
     **Raises:** `ValueError` for a length below 2.
 
-    **Source:** Hochreiter & Schmidhuber (1997), experiment 4, in the form of paper 001, section 4.3.
+    **Source:** Hochreiter & Schmidhuber (1997), experiment 4, in the form of Mucllari et al. (2022), section 4.3.
     """
 
     length: int = eqx.field(static=True)

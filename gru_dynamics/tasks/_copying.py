@@ -21,7 +21,7 @@ class Copying(AbstractRecallTask):
 
     **Raises:** `ValueError` for sizes below 1.
 
-    **Source:** Hochreiter & Schmidhuber (1997) in the form of paper 001, section 4.4.
+    **Source:** Hochreiter & Schmidhuber (1997) in the form of Mucllari et al. (2022), section 4.4.
     """
 
     length: int = eqx.field(static=True)

@@ -28,7 +28,7 @@ class Denoise(AbstractRecallTask):
 
     **Raises:** `ValueError` for sizes below 1.
 
-    **Source:** Jing et al. (2019) in the form of paper 001, section 4.2, and its released code.
+    **Source:** Jing et al. (2019) in the form of Mucllari et al. (2022), section 4.2, and its released code.
     """
 
     length: int = eqx.field(static=True)

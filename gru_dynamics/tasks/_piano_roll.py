@@ -33,7 +33,7 @@ class PianoRoll(AbstractTask):
 
     **Shapes:** inputs and targets `(B, L, 88)`, weights `(B, L)`, outputs `(B, L, 88)`, logits.
 
-    **Source:** Boulanger-Lewandowski, Bengio, Vincent (2012), data and loss; used by paper 003.
+    **Source:** Boulanger-Lewandowski, Bengio, Vincent (2012), data and loss; used by Kanai, Fujiwara, Iwamura (2017).
     """
 
     rolls: Shaped[Array, "R L 88"]

@@ -24,7 +24,7 @@ class AbstractRecallTask(AbstractGeneratedTask):
 
     **Shapes:** inputs `(B, T + 2M, S + 2)` one-hot, targets and weights `(B, T + 2M)`, outputs `(B, T + 2M, S + 1)`.
 
-    **Source:** paper 001, sections 4.2 and 4.4.
+    **Source:** Mucllari et al. (2022), sections 4.2 and 4.4.
     """
 
     length: eqx.AbstractVar[int]

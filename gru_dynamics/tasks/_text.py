@@ -70,8 +70,8 @@ class Text(AbstractTask):
 
     **Shapes:** inputs, targets and weights `(B, T)`, outputs `(B, T, V)`.
 
-    **Source:** Zaremba, Sutskever, Vinyals (2014) and Merity, Keskar, Socher (2018) for the layout; paper 001, sections
-    4.5 and 4.6.
+    **Source:** Zaremba, Sutskever, Vinyals (2014) and Merity, Keskar, Socher (2018) for the layout; Mucllari et al.
+    (2022), sections 4.5 and 4.6.
     """
 
     symbols: Int[Array, " N"]
@@ -120,7 +120,7 @@ class Text(AbstractTask):
 
         **Raises:** `DataError`, one line, for files that are missing, are others, or are not UTF-8 text.
 
-        **Source:** Mikolov's version of the corpus, as in paper 001, section 4.6.
+        **Source:** Mikolov's version of the corpus, as in Mucllari et al. (2022), section 4.6.
         """
         texts = _read_splits(folder, checksum)
         return _share([text.replace("\n", " <eos> ").split() for text in texts], "word", window)
@@ -137,7 +137,7 @@ class Text(AbstractTask):
 
         **Raises:** `DataError`, one line, for files that are missing, are others, or are not UTF-8 text.
 
-        **Source:** paper 001, section 4.5.
+        **Source:** Mucllari et al. (2022), section 4.5.
         """
         return _share(_read_splits(folder, checksum), "character", window)
 
