@@ -33,8 +33,8 @@ class Parenthesis(AbstractGeneratedTask):
 
     **Raises:** `ValueError` for a length below 1 or another variant.
 
-    **Source:** Foerster et al. (2017) and Jing et al. (2019) in the form of Mucllari et al. (2022), section 4.1, and its
-    released code.
+    **Source:** Foerster et al. (2017) and Jing et al. (2019) in the form of Mucllari et al. (2022), section 4.1, and
+    its released code.
     """
 
     length: int = eqx.field(static=True)
