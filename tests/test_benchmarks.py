@@ -44,6 +44,7 @@ def test_fixed_points(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not SCRIPT.exists(), reason="the benchmarks are not part of the source archive")
+@pytest.mark.slow
 def test_enumerate(tmp_path):
     result, printed = run(tmp_path, "--only", "verify", script=SCRIPT.with_name("enumerate.py"))
     assert {"device", "versions", "commit", "date", "command", "units", "threads"} <= result.keys()

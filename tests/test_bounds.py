@@ -145,6 +145,7 @@ def test_interval_bound_limits_a_product_along_a_trajectory():
 # The entry --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_methods_under_vmap():
     cells, states, inputs = many(lambda size, key: GRUCell(size, H, reset=None, key=key), 16, jr.key(7))
     found = {}

@@ -67,6 +67,7 @@ def test_brusselator(capsys, tmp_path):
     assert all(text in page for text in ("data:image/png;base64,", "supercritical", "library:brusselator", "Branch 1"))
 
 
+@pytest.mark.slow
 def test_network_in_the_whole_range(net, capsys, tmp_path):
     """h = tanh(2 h + b) has folds at |b| = sqrt 2 - arctanh sqrt(1/2), on one branch; all its points are on it."""
     words = ["continue", net, "--parameter", "b[0]", "--range", "-1", "1", "--events", "fold", *QUICK]

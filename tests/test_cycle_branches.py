@@ -169,6 +169,7 @@ def test_no_homoclinic_end(bautin):
     assert int(cycles.period_limit(bautin).kind) == SpecialKind.NONE
 
 
+@pytest.mark.slow
 def test_saddle_connection():
     family = planar("loop", 0.05)
     section = PoincareSection(jnp.array([0.0, 1.0]), 0.0, -1)
@@ -182,7 +183,10 @@ def test_saddle_connection():
 
 @pytest.mark.parametrize(
     ("twist", "kind", "omega"),
-    [(1.0, SpecialKind.CYCLE_PERIOD_DOUBLING, 0.0), (0.0, SpecialKind.CYCLE_TORUS, 0.6 * np.pi)],
+    [
+        pytest.param(1.0, SpecialKind.CYCLE_PERIOD_DOUBLING, 0.0, marks=pytest.mark.slow),
+        (0.0, SpecialKind.CYCLE_TORUS, 0.6 * np.pi),
+    ],
 )
 def test_period_doubling_and_torus(twist, kind, omega):
     flow = gd.FunctionFlow(_bundle, {"a": jnp.asarray(-0.1), "twist": jnp.asarray(twist)})

@@ -91,6 +91,7 @@ def _isola(t, s, p):
     return -(s - 5 + 0.2 * p["mu"]) * (s**2 + p["mu"] ** 2 - 0.25)
 
 
+@pytest.mark.slow
 def test_isola():
     """The circle x^2 + mu^2 = 1/4 beside a straight branch."""
     family = Family(FunctionFlow(_isola, {"mu": jnp.asarray(0.0)}), _mu)
@@ -132,7 +133,9 @@ MOVING = FunctionFamily(_two_units, (library.jordan("fig:2"), jnp.asarray(0.0), 
 
 
 @pytest.mark.parametrize(
-    ("family", "mu_range"), [(TURNING, (0.05, 0.35)), (MOVING, (-1.6, 1.6))], ids=["rotation", "gru"]
+    ("family", "mu_range"),
+    [pytest.param(TURNING, (0.05, 0.35), marks=pytest.mark.slow), (MOVING, (-1.6, 1.6))],
+    ids=["rotation", "gru"],
 )
 def test_two_unit_gru(family, mu_range):
     """As many points as the enumeration proves, and the same ones, at five parameters."""

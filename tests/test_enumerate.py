@@ -215,6 +215,7 @@ def test_decoupled_units_with_weight_three():
     assert_complete(found, np.pad(grid, ((0, 0), (0, 4))))
 
 
+@pytest.mark.slow
 def test_product_gru_has_the_same_points_whatever_its_update_gate():
     grid = np.array(list(itertools.product((-TANH_2, 0.0, TANH_2), repeat=2)))
     for seed in range(3):

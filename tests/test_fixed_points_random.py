@@ -60,7 +60,7 @@ def after(key):
         (before, 5000, 500),
         (after, 5000, 500),
         (random_lstm, 200, 10),
-        (random_stack, 200, 10),
+        pytest.param(random_stack, 200, 10, marks=pytest.mark.slow),
     ],
 )
 def test_index_sum_is_one(make, count, bistable):
@@ -85,6 +85,7 @@ def test_gru_64_converges_from_every_seed():
         assert int(points.index_sum) == 1
 
 
+@pytest.mark.slow
 def test_a_thousand_checkpoints_in_one_call():
     cells = eqx.filter_vmap(lambda k: scaled(gd.GRUCell(0, 16, reset="after", key=k), 6.0))(jr.split(jr.key(0), 1000))
     points = sweep(cells, jr.split(jr.key(1), 1000), 16)

@@ -131,6 +131,7 @@ def _with_gain(system, gain):
     return eqx.tree_at(lambda s: s.cell.U_c, system, gain * system.cell.U_c)
 
 
+@pytest.mark.slow
 def test_gru_as_with_dense_solver():
     """A gated cell, whose residual is not its vector field; states and events against the dense solver."""
     cell = GRUCell(0, 24, key=jr.key(2))
@@ -166,6 +167,7 @@ def _network(t, h, p):
     return _rotated(h, p) - h
 
 
+@pytest.mark.slow
 def test_network_of_2000_units():
     """A pitchfork at s = 1/d_1 and a Hopf point at s = 1/(c_1 cos theta), with the rest of the spectrum well inside."""
     theta = 0.7

@@ -131,6 +131,7 @@ def test_what_is_said_about_the_landscapes(planes):
     assert f"{rnn['steepest'] / candidate['steepest']:.3g} times as steep" in words
 
 
+@pytest.mark.slow
 def test_files(tmp_path):
     files, text, result = reproduction.report(tmp_path, lambda line: None, 21)
     assert files[0] == "page.html"

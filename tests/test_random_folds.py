@@ -156,6 +156,7 @@ def mismatches(cells: gd.GRUCell, number: int, found: Found) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 def test_folds_of_random_grus():
     number = 100
     cells = random_cells(number, 0)

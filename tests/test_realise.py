@@ -125,6 +125,7 @@ def test_the_far_fold_from_a_start():
     np.testing.assert_allclose([found.degenerate.state[row, 0], found.mu], [0.87357656, -1.81228315], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_four_folds_in_one_parameter():
     """By symmetry the four saddle-nodes of eq. 8 appear at one alpha: the printed U_c is 3 R(alpha), rounded."""
     family = gd.FunctionFamily(rotation, None, np.arctan2(0.4409, 2.9674))

@@ -39,6 +39,7 @@ def wait_until(condition, seconds=60):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_lost_node(cluster, tmp_path, monkeypatch):
     import ray
 

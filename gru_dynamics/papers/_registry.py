@@ -41,13 +41,13 @@ def _without_options(run: Callable[[Path, Say], Found]) -> _Entry:
 
 
 _REGISTRY: dict[str, _Entry] = {
-    "errata": _Entry(errata),
     "jordan-atlas": _without_options(jordan_atlas),
     "jordan-figures": _without_options(jordan_figures),
     **{f"nc-gru-{name}": _Entry(run, nc_gru.TAKES[name]) for name, run in nc_gru.RUNS.items()},
     "kanai-sweep": _Entry(kanai_sweep, ("scale", "seeds")),
     "kanai-tables": _Entry(kanai_tables, ("scale", "seeds", "data")),
     "rehmer-kroll-gradients": _Entry(rehmer_kroll_gradients, ("scale",)),
+    "errata": _Entry(errata),
 }
 
 
