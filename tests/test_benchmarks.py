@@ -81,6 +81,16 @@ def test_orthogonal(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["gradients", "lyapunov", "training"])
+def test_runs_and_says_where(tmp_path, name):
+    result, printed = run(tmp_path, script=SCRIPT.with_name(f"{name}.py"))
+    assert {"device", "versions", "commit", "date", "command", "units", "threads"} <= result.keys()
+    assert result["benchmark"] == name
+    assert result["quick"] is True
+    assert printed.startswith("cpu, 2 threads")
+
+
+@pytest.mark.slow
 def test_throughput_and_memory(tmp_path):
     result, _ = run(tmp_path, "--only", "throughput", "memory")
     throughput, memory = result["throughput"], result["memory"]
